@@ -1,0 +1,1 @@
+"""What the service and the devices agree on, and the broker that carries it."""

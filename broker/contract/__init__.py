@@ -1,0 +1,1 @@
+"""The wire contract: topics, codes, messages and their signed envelope. In prose: ``broker/README.md``."""

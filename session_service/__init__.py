@@ -1,0 +1,1 @@
+"""The session service: labels, wallets, sessions, commands, and the API that riders and operators use."""

@@ -1,0 +1,37 @@
+"""What a running service consists of, and who is asking: the dependencies that endpoints share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from session_service.clock import Clock
+from session_service.database import Database
+from session_service.secrets import Secrets
+from session_service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One running service. Endpoints get it as an argument of type ``InContext``."""
+
+    settings: Settings
+    secrets: Secrets
+    clock: Clock
+    database: Database
+
+
+async def context(request: Request) -> Context:
+    """Return the service that the request came to."""
+    return cast("Context", request.app.state.context)
+
+
+InContext = Annotated[Context, Depends(context)]
+
+
+def bearer_token(request: Request) -> str:
+    """Return the request's bearer token, or an empty string."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -1,0 +1,224 @@
+"""Units of work on SQLite and PostgreSQL, the same code for both (docs/decisions/0001).
+
+A unit of work is a plain function of a connection. It is one transaction: it is committed when the function returns
+and rolled back when it raises. On SQLite all writes go through one thread, which commits whatever has gathered in
+one go, because the cost of a commit is the disk's and not the statement's. On PostgreSQL each runs on a connection
+of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+from sqlalchemy import BigInteger, Connection, Engine, Select, Table, create_engine, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel import Field, SQLModel
+
+from session_service.errors import SetupError
+
+T = TypeVar("T")
+M = TypeVar("M", bound=SQLModel)
+Work = Callable[[Connection], T]
+
+MAX_GROUP: Final = 64  # units in one commit: at 0.3 ms each, nobody waits more than 20 ms for the others
+READERS: Final = 2  # as many as the cores of the smallest server
+POSTGRES_CONNECTIONS: Final = 16  # more do not commit faster on a small server
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """Return the Core table of a table class."""
+    return SQLModel.metadata.tables[str(model.__tablename__)]
+
+
+def big(**options: Any) -> Any:  # noqa: ANN401 - as sqlmodel.Field
+    """Return a field for milliseconds or minor units: 64 bits on every database."""
+    return Field(sa_type=BigInteger, **options)
+
+
+def first(connection: Connection, model: type[M], statement: Select[Any], **values: object) -> M | None:
+    """Return the first row of ``statement``, whose columns are the fields of ``model``, or ``None``."""
+    row = connection.execute(statement, values).mappings().first()
+    return None if row is None else model(**row)
+
+
+def every(connection: Connection, model: type[M], statement: Select[Any], **values: object) -> list[M]:
+    """Return all rows of ``statement``, whose columns are the fields of ``model``."""
+    return [model(**row) for row in connection.execute(statement, values).mappings()]
+
+
+class Database(ABC):
+    """Runs units of work. ``read`` may see a state that is a commit old; ``write`` never does."""
+
+    @abstractmethod
+    async def write(self, work: Work[T]) -> T:
+        """Run ``work`` in a transaction and return its result once that is durable."""
+
+    @abstractmethod
+    async def read(self, work: Work[T]) -> T:
+        """Run ``work``, which only reads, on one consistent state."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Finish what is under way and let go of the database."""
+
+
+class PostgresDatabase(Database):
+    """PostgreSQL through asyncpg. Rows are locked in one order: device first, then wallet."""
+
+    def __init__(self, url: str) -> None:
+        self._engine: AsyncEngine = create_async_engine(
+            url, pool_size=POSTGRES_CONNECTIONS, max_overflow=0, connect_args={"prepared_statement_cache_size": 500}
+        )
+
+    async def write(self, work: Work[T]) -> T:  # noqa: D102
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def read(self, work: Work[T]) -> T:  # noqa: D102
+        async with self._engine.connect() as connection:
+            return await connection.run_sync(work)
+
+    async def close(self) -> None:  # noqa: D102
+        await self._engine.dispose()
+
+
+class _Unit:
+    """One waiting write, and where its result goes."""
+
+    def __init__(self, work: Work[Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.work = work
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def run(self, connection: Connection) -> None:
+        try:
+            with connection.begin_nested():
+                self.result = self.work(connection)
+        except Exception as error:  # noqa: BLE001 - it is the caller's, who gets it
+            self.error = error
+
+    def settle(self) -> None:
+        if self.future.cancelled():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class SqliteDatabase(Database):
+    """SQLite in WAL mode with ``synchronous=FULL``: one writer, a few readers.
+
+    One process may write: before 3.51.3 SQLite can lose committed rows when two writers race a WAL reset, and Debian
+    12 has 3.40.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = sqlite_engine(url)
+        self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
+        self._writer = threading.Thread(target=self._write_all, name="sqlite-writer", daemon=True)
+        self._writer.start()
+
+    async def write(self, work: Work[T]) -> T:  # noqa: D102
+        unit = _Unit(work, asyncio.get_running_loop())
+        self._queue.put(unit)
+        return cast("T", await unit.future)
+
+    async def read(self, work: Work[T]) -> T:  # noqa: D102
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    def _read(self, work: Work[T]) -> T:
+        with self._engine.connect() as connection:
+            return work(connection)
+
+    async def close(self) -> None:  # noqa: D102
+        self._queue.put(None)
+        await asyncio.to_thread(self._writer.join)
+        self._readers.shutdown()
+        self._engine.dispose()
+
+    def _write_all(self) -> None:
+        with self._engine.connect().execution_options(unlatch_writer=True) as connection:
+            while (unit := self._queue.get()) is not None:
+                group = [unit]
+                stop = self._gather(group)
+                self._commit(connection, group)
+                if stop:
+                    return
+
+    def _gather(self, group: list[_Unit]) -> bool:
+        """Add what is waiting to ``group``; return whether the end was among it."""
+        while len(group) < MAX_GROUP:
+            try:
+                unit = self._queue.get_nowait()
+            except queue.Empty:
+                return False
+            if unit is None:
+                return True
+            group.append(unit)
+        return False
+
+    def _commit(self, connection: Connection, group: list[_Unit]) -> None:
+        try:
+            with connection.begin():
+                for unit in group:
+                    unit.run(connection)
+        except Exception as error:  # noqa: BLE001 - nothing of the group is durable, and each caller must know
+            for unit in group:
+                unit.error = unit.error or error
+        for loop in {unit.loop for unit in group}:
+            mine = [unit for unit in group if unit.loop is loop]
+            loop.call_soon_threadsafe(_settle, mine)
+
+
+def _settle(units: list[_Unit]) -> None:
+    for unit in units:
+        unit.settle()
+
+
+def sqlite_engine(url: str) -> Engine:
+    """Return an engine that leaves transactions to us: pysqlite's own begin too late for a consistent read."""
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 10})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writer = connection.get_execution_options().get("unlatch_writer", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+
+def open_database(url: str) -> Database:
+    """Return the database at ``url``, which must have been migrated (`unlatch migrate`).
+
+    Raises:
+        SetupError: the URL is of another kind of database, or its folder does not exist.
+    """
+    if url.startswith("postgresql+asyncpg://"):
+        return PostgresDatabase(url)
+    if not url.startswith("sqlite:///"):
+        msg = f"UNLATCH_DATABASE_URL must begin with sqlite:/// or postgresql+asyncpg://, not {url.split(':', 1)[0]}:"
+        raise SetupError(msg)
+    folder = Path(url.removeprefix("sqlite:///")).parent
+    if not folder.is_dir():
+        msg = f"The folder of the database does not exist; create it first: mkdir -p {folder}"
+        raise SetupError(msg)
+    return SqliteDatabase(url)

@@ -1,0 +1,1 @@
+"""Devices: the registry, their last known state, alerts."""

@@ -1,0 +1,103 @@
+"""Tables of the registry."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, Index, Text, text
+from sqlmodel import Field, SQLModel
+
+from session_service.database import big
+
+
+class Kind(StrEnum):
+    """What a device is; its tariff and the way its sessions end depend on it."""
+
+    BIKE = "bike"
+    POD = "pod"
+
+
+class Service(StrEnum):
+    """Whether a device may be let, as far as people and rules have decided."""
+
+    READY = "ready"
+    CLEANING = "cleaning"  # a pod after use, until a technician or the timer frees it
+    HELD = "held"  # somebody has to look first
+    MAINTENANCE = "maintenance"
+
+
+class Device(SQLModel, table=True):
+    """One lockable thing. ``number`` is printed on it for people; ``id`` is never shown to riders."""
+
+    __table_args__ = (
+        CheckConstraint("kind IN ('bike', 'pod')", name="device_kind"),
+        CheckConstraint("service IN ('ready', 'cleaning', 'held', 'maintenance')", name="device_service"),
+        CheckConstraint("number > 0", name="device_number"),
+    )
+
+    id: str = Field(primary_key=True, max_length=10)
+    kind: Kind = Field(sa_type=Text)
+    number: int = Field(unique=True)
+    site: str = Field(default="", sa_type=Text)
+    service: Service = Field(default=Service.READY, sa_type=Text)
+    service_reason: str = Field(default="", sa_type=Text)
+    service_since_ms: int = big()
+    report_key_pem: str = Field(sa_type=Text)
+    created_at_ms: int = big()
+
+
+class DeviceState(SQLModel, table=True):
+    """What a device last said of itself, and when (real time of arrival).
+
+    ``journal_id`` and ``acked_through`` say which of its reports are stored.
+    """
+
+    __tablename__ = "device_state"
+
+    device_id: str = Field(primary_key=True, foreign_key="device.id", max_length=10)
+    boot_id: str | None = Field(default=None, max_length=36)
+    seen_at_ms: int | None = big(default=None)
+    bolt: str = Field(default="unknown", max_length=10)
+    door_shut: bool | None = None
+    occupied: bool | None = None
+    battery_percent: int | None = None
+    lat: float | None = None
+    lon: float | None = None
+    outbox_depth: int = big(default=0)
+    agent_version: str = Field(default="", max_length=40)
+    journal_id: str | None = Field(default=None, max_length=36)
+    acked_through: int = big(default=0)
+
+
+class DeviceBoot(SQLModel, table=True):
+    """The anchor of one boot: at real time ``anchor_at_ms`` the device's uptime was at least ``anchor_uptime_ms``."""
+
+    __tablename__ = "device_boot"
+
+    device_id: str = Field(primary_key=True, foreign_key="device.id", max_length=10)
+    boot_id: str = Field(primary_key=True, max_length=36)
+    anchor_uptime_ms: int = big()
+    anchor_at_ms: int = big()
+
+
+class DeviceAlert(SQLModel, table=True):
+    """Something about a device that a person should see; at most one open of a kind and device."""
+
+    __tablename__ = "device_alert"
+    __table_args__ = (
+        Index(
+            "device_alert_open",
+            "device_id",
+            "kind",
+            unique=True,
+            sqlite_where=text("cleared_at_ms IS NULL"),
+            postgresql_where=text("cleared_at_ms IS NULL"),
+        ),
+    )
+
+    id: str = Field(primary_key=True, max_length=26)
+    device_id: str = Field(foreign_key="device.id", max_length=10)
+    kind: str = Field(max_length=40)
+    detail: str = Field(sa_type=Text)
+    opened_at_ms: int = big()
+    cleared_at_ms: int | None = big(default=None)

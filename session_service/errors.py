@@ -1,0 +1,74 @@
+"""Errors that a caller can do something about, as problem details (RFC 9457)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+TYPE_PREFIX = "urn:unlatch:problem:"
+
+
+class Problem(Exception):  # noqa: N818 - the name that RFC 9457 gives it
+    """A request that cannot be met. Nothing of it has had an effect.
+
+    Attributes:
+        status: HTTP status.
+        type: stable name; with ``TYPE_PREFIX`` before it, the problem's URI.
+        title: the same for every occurrence.
+        detail: what to do about this one.
+        extra: facts for programs; they stand beside the other members.
+    """
+
+    status: ClassVar[int] = 400
+    type: ClassVar[str] = "bad-request"
+    title: ClassVar[str] = "The request cannot be met"
+
+    def __init__(self, detail: str, **extra: Any) -> None:  # noqa: ANN401 - whatever JSON can say
+        super().__init__(f"{self.type}: {detail}")
+        self.detail = detail
+        self.extra = extra
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the members of the problem document."""
+        return {
+            "type": TYPE_PREFIX + self.type,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.extra,
+        }
+
+
+class NotSignedInError(Problem):
+    """No token, or one that names nobody."""
+
+    status = 401
+    type = "not-signed-in"
+    title = "This needs a valid token"
+
+
+class NotFoundError(Problem):
+    """There is no such thing, or it is not the caller's."""
+
+    status = 404
+    type = "not-found"
+    title = "There is no such thing here"
+
+
+class MalformedError(Problem):
+    """The request does not have the form that the API asks for."""
+
+    status = 422
+    type = "malformed-request"
+    title = "The request is malformed"
+
+
+class ConflictError(Problem):
+    """What was asked does not go together with how things stand."""
+
+    status = 409
+    type = "conflict"
+    title = "This cannot be done now"
+
+
+class SetupError(Exception):
+    """The program cannot start; the message says what to do."""

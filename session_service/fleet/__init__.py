@@ -1,0 +1,1 @@
+"""The fleet's side of MQTT: the gateway, reports, heartbeats."""

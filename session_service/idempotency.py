@@ -1,0 +1,167 @@
+"""Answers that are given once and repeated: the ``Idempotency-Key`` of every POST.
+
+The key's row is written in the transaction of the request itself, so there is either an effect and an answer, or
+neither. A request that fails leaves no row: it changed nothing and may be tried again with the same key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Annotated, Final, NamedTuple
+
+from fastapi import Depends, Header, Request, Response
+from pydantic import BaseModel
+from sqlalchemy import Connection, Integer, Text, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, SQLModel
+
+from session_service.database import Database, big, table_of
+from session_service.errors import ConflictError, MalformedError
+
+MIN_SECRET_KEY_CHARS: Final = 22  # 128 bits in base 64: such a key guards an answer that holds a token
+
+
+class IdempotencyRow(SQLModel, table=True):
+    """One key of one caller, what was asked under it, and the answer.
+
+    For requests that wait, ``session_id`` and ``after_seq`` name the answer instead: the first event of that session
+    past ``after_seq`` at which the wait ends.
+    """
+
+    __tablename__ = "idempotency"
+
+    scope: str = Field(primary_key=True, max_length=32)
+    key: str = Field(primary_key=True, max_length=128)
+    fingerprint: str = Field(max_length=64)
+    created_at_ms: int = big()
+    status: int | None = Field(default=None, sa_type=Integer)
+    answer: str | None = Field(default=None, sa_type=Text)
+    session_id: str | None = Field(default=None, max_length=26)
+    after_seq: int | None = Field(default=None, sa_type=Integer)
+
+
+class KeyReusedError(ConflictError):
+    """The key has been used for another request."""
+
+    type = "idempotency-key-reused"
+    title = "This Idempotency-Key belongs to another request"
+
+
+class Answer(NamedTuple):
+    """What a request is answered: an HTTP status and a body."""
+
+    status: int
+    body: str
+
+    @classmethod
+    def of(cls, status: int, body: BaseModel) -> Answer:
+        """Return ``body`` as JSON under ``status``."""
+        return cls(status, body.model_dump_json())
+
+    def response(self) -> Response:
+        """Return it as FastAPI sends it."""
+        return Response(self.body if self.status != 204 else None, self.status, media_type="application/json")
+
+
+class Once(NamedTuple):
+    """The name under which a request happens once; ``key`` is ``None`` if the caller gave none.
+
+    ``scope`` keeps callers apart: one who guesses another's key gets nothing for it.
+    """
+
+    scope: str
+    key: str | None
+    fingerprint: str
+
+
+async def once(
+    request: Request,
+    key: Annotated[
+        str | None, Header(alias="Idempotency-Key", min_length=8, max_length=128, pattern=r"^[!-~]+$")
+    ] = None,
+) -> Once:
+    """Read the name of a request from its headers and body."""
+    scope = request.headers.get("authorization", "")
+    body = b"" if key is None else await request.body()
+    asked = b"\n".join((request.method.encode(), request.url.path.encode(), body))
+    return Once(hashlib.sha256(scope.encode()).hexdigest()[:32], key, hashlib.sha256(asked).hexdigest())
+
+
+async def secret_once(named: Annotated[Once, Depends(once)]) -> Once:
+    """Like ``once``, for requests whose answer holds a secret and whose caller is not signed in yet."""
+    if named.key is not None and len(named.key) < MIN_SECRET_KEY_CHARS:
+        msg = f"This Idempotency-Key guards a token: use at least {MIN_SECRET_KEY_CHARS} random characters."
+        raise MalformedError(msg)
+    return named
+
+
+OnceOf = Annotated[Once, Depends(once)]
+SecretOnceOf = Annotated[Once, Depends(secret_once)]
+
+
+async def answer_once(database: Database, named: Once, now_ms: int, work: Callable[[Connection], Answer]) -> Response:
+    """Run ``work`` in one transaction and return its answer, or the stored one if it has run before.
+
+    Raises:
+        KeyReusedError: the key was used for another request.
+    """
+
+    def unit(connection: Connection) -> Answer:
+        if (stored := claim(connection, named, now_ms)) is not None:
+            return Answer(stored.status or 200, stored.answer or "")
+        answer = work(connection)
+        _keep(connection, named, answer)
+        return answer
+
+    return (await database.write(unit)).response()
+
+
+_TABLE: Final = table_of(IdempotencyRow)
+_ROW: Final = {
+    "scope": bindparam("scope_"),
+    "key": bindparam("key_"),
+    "fingerprint": bindparam("fingerprint_"),
+    "created_at_ms": bindparam("now_"),
+    "session_id": bindparam("session_"),
+    "after_seq": bindparam("after_"),
+}
+_CLAIM: Final = {
+    "sqlite": sqlite.insert(_TABLE).values(_ROW).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(_TABLE).values(_ROW).on_conflict_do_nothing(),
+}
+_FIND: Final = select(_TABLE).where(_TABLE.c.scope == bindparam("scope_"), _TABLE.c.key == bindparam("key_"))
+
+
+def claim(
+    connection: Connection, named: Once, now_ms: int, session_id: str | None = None, after_seq: int | None = None
+) -> IdempotencyRow | None:
+    """Write the key down as this request's, or return the row of the request that came before.
+
+    On PostgreSQL a second request waits here until the first has committed.
+
+    Raises:
+        KeyReusedError: that request was another one.
+    """
+    if named.key is None:
+        return None
+    values = {"scope_": named.scope, "key_": named.key, "fingerprint_": named.fingerprint, "now_": now_ms}
+    claimed = connection.execute(
+        _CLAIM[connection.dialect.name], {**values, "session_": session_id, "after_": after_seq}
+    )
+    if claimed.rowcount:
+        return None
+    stored = IdempotencyRow(**connection.execute(_FIND, {"scope_": named.scope, "key_": named.key}).mappings().one())
+    if stored.fingerprint != named.fingerprint:
+        msg = "Use a new Idempotency-Key for a new request, or repeat the first one unchanged."
+        raise KeyReusedError(msg)
+    return stored
+
+
+def _keep(connection: Connection, named: Once, answer: Answer) -> None:
+    if named.key is not None:
+        connection.execute(
+            update(_TABLE)
+            .where(_TABLE.c.scope == named.scope, _TABLE.c.key == named.key)
+            .values(status=answer.status, answer=answer.body)
+        )

@@ -1,0 +1,1 @@
+"""Labels: the printed QR stickers."""

@@ -1,0 +1,1 @@
+"""Operators: people who run the fleet, and their tokens."""

@@ -1,0 +1,1 @@
+"""Riders: guests with a token and a wallet."""

@@ -1,0 +1,1 @@
+"""Sessions: one rental from Start to receipt."""

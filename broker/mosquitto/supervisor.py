@@ -1,0 +1,255 @@
+"""Starts and stops a Mosquitto of our own, for the laptop shape and for tests (DESIGN 8)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from importlib import resources
+from pathlib import Path
+from string import Template
+from types import TracebackType
+from typing import Final, Self
+
+from broker.contract.messages import MAX_MESSAGE_BYTES
+from broker.mosquitto.passwords import new_password, password_line
+from broker.mosquitto.ports import LOOPBACK, free_port
+from broker.mosquitto.probe import signs_in
+
+MAX_PACKET_BYTES: Final = 2 * MAX_MESSAGE_BYTES
+"""Longest MQTT packet; a longer one ends its sender's connection (the reason stands in mosquitto.conf)."""
+
+_PROBE_USER: Final = "probe"  # lower case, so it can never be a device id
+_POLL_S: Final = 0.01
+_POLLS: Final = 2_000  # 20 s: Mosquitto starts in 20 ms and reloads within 150 ms, but a loaded machine may stall
+_STOP_TIMEOUT_S: Final = 10.0  # it writes its state to disk first
+_PORT_TRIES: Final = 5  # times that somebody else may take the free port first
+
+
+class MosquittoError(RuntimeError):
+    """The broker cannot be run. The message says what to do about it."""
+
+
+class Mosquitto:
+    """A Mosquitto process with our configuration and ACL, on the loopback address.
+
+    Use it as a context manager: it is started on the way in, and stopped on the way out. It also ends when this
+    process dies, however that happens. Retained messages and users are kept in ``directory`` over restarts.
+
+    Attributes:
+        directory: where the broker's files are, among them ``mosquitto.log``.
+        host: the address it listens on.
+        port: its TCP port, known as soon as it was started for the first time and the same ever after.
+    """
+
+    host: Final = LOOPBACK
+
+    def __init__(self, directory: Path | None = None, port: int | None = None) -> None:
+        """Prepare a broker; ``None`` means a temporary directory, or a free port.
+
+        Raises:
+            MosquittoError: there is no Mosquitto on this machine.
+        """
+        self._program = _find_program()
+        self._temporary = None if directory else tempfile.TemporaryDirectory(prefix="unlatch-mosquitto-")
+        self.directory = directory or Path(self._temporary.name if self._temporary else "")
+        self._port = port
+        self._process: subprocess.Popen[bytes] | None = None
+        self._probe_password = new_password()
+        self._lines = self._read_lines()
+
+    def __enter__(self) -> Self:
+        """Start it, as ``start`` does."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it, and remove its directory if that was a temporary one."""
+        self.stop()
+        if self._temporary:
+            self._temporary.cleanup()
+
+    @property
+    def port(self) -> int:
+        """Its TCP port.
+
+        Raises:
+            MosquittoError: it was not started yet, and was to find a free port then.
+        """
+        if self._port is None:
+            msg = "Mosquitto has no port yet; start it first"
+            raise MosquittoError(msg)
+        return self._port
+
+    @property
+    def pid(self) -> int:
+        """The process id, to freeze it with SIGSTOP or to measure it.
+
+        Raises:
+            MosquittoError: it does not run.
+        """
+        if self._process is None:
+            msg = "Mosquitto does not run; start it first"
+            raise MosquittoError(msg)
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there; it may be frozen."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log_path(self) -> Path:
+        """Where it logs to."""
+        return self.directory / "mosquitto.log"
+
+    def start(self) -> None:
+        """Start it, and return when it answers; after ``kill`` or ``stop`` it comes back on the same port.
+
+        Raises:
+            MosquittoError: it runs already, its port is taken, or it did not come up. The message ends with its log.
+        """
+        if self.running:
+            msg = f"Mosquitto runs already, as process {self.pid}"
+            raise MosquittoError(msg)
+        ours_to_choose = self._port is None
+        for _ in range(_PORT_TRIES if ours_to_choose else 1):
+            self._port = free_port() if ours_to_choose else self._port
+            if self._came_up():
+                return
+            if "Address already in use" not in self._log_tail():
+                break
+        msg = f"Mosquitto did not come up on port {self._port}; its log ends with:\n{self._log_tail()}"
+        raise MosquittoError(msg)
+
+    def stop(self) -> None:
+        """Stop it in order, so that it saves its state. Does nothing if it does not run."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill it as a power cut would: what it has not saved yet is gone. Does nothing if it does not run."""
+        self._end(signal.SIGKILL)
+
+    def add_users(self, passwords: Mapping[str, str]) -> None:
+        """Let these users in from now on; a known user gets the new password. Users that are connected stay so.
+
+        Each call has Mosquitto check all who are connected again, so add many users at once rather than one by one.
+
+        Raises:
+            ValueError: a name that cannot be a user's.
+            MosquittoError: the broker runs and did not take the users over.
+        """
+        self._lines |= {name: password_line(name, password) for name, password in passwords.items()}
+        self._write_passwords()
+        if self._process is not None and self.running:
+            self._process.send_signal(signal.SIGHUP)
+            if not self._answers(self._process):
+                msg = f"Mosquitto did not read its users again; its log ends with:\n{self._log_tail()}"
+                raise MosquittoError(msg)
+
+    def _came_up(self) -> bool:
+        self._write_files()
+        process = self._spawn()
+        if self._answers(process):
+            self._process = process
+            return True
+        process.kill()
+        process.wait()
+        return False
+
+    def _end(self, with_signal: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(with_signal)
+        process.send_signal(signal.SIGCONT)  # a frozen process would not end on SIGTERM
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        # setpriv has the kernel kill the broker when the *thread* that started it ends. So that thread is one that
+        # waits for the broker and does nothing else: it ends before the broker only if the whole process does.
+        started: Future[subprocess.Popen[bytes]] = Future()
+        threading.Thread(target=self._run, args=(started,), name="mosquitto", daemon=True).start()
+        return started.result()
+
+    def _run(self, started: Future[subprocess.Popen[bytes]]) -> None:
+        try:
+            process = subprocess.Popen(  # noqa: S603  # nothing of the command comes from outside
+                [_find("setpriv"), "--pdeathsig", "KILL", self._program, "-c", "mosquitto.conf"],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C in a terminal is for us; the broker goes last
+            )
+        except BaseException as error:  # noqa: BLE001  # handed over to the thread that waits for it
+            started.set_exception(error)
+        else:
+            started.set_result(process)
+            process.wait()
+
+    def _answers(self, process: subprocess.Popen[bytes]) -> bool:
+        for _ in range(_POLLS):
+            if process.poll() is not None:
+                return False
+            if signs_in((self.host, self.port), _PROBE_USER, self._probe_password):
+                return True
+            time.sleep(_POLL_S)
+        return False
+
+    def _write_files(self) -> None:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        template = Template(_resource("mosquitto.conf"))
+        values = {"port": self.port, "address": self.host, "max_packet_bytes": MAX_PACKET_BYTES}
+        (self.directory / "mosquitto.conf").write_text(template.substitute(values))
+        (self.directory / "acl").write_text(_resource("acl"))
+        self._write_passwords()
+
+    def _write_passwords(self) -> None:
+        # A new password for the probe each time: when it signs in with it, Mosquitto has read this very file.
+        self._probe_password = new_password()
+        self._lines[_PROBE_USER] = password_line(_PROBE_USER, self._probe_password)
+        written = self.directory / "passwords.new"
+        written.touch(mode=0o600)
+        written.write_text("".join(f"{line}\n" for line in self._lines.values()))
+        written.replace(self.directory / "passwords")
+
+    def _read_lines(self) -> dict[str, str]:
+        path = self.directory / "passwords"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return {line.partition(":")[0]: line for line in lines}
+
+    def _log_tail(self) -> str:
+        return "\n".join(self.log_path.read_text().splitlines()[-5:]) if self.log_path.exists() else "(no log)"
+
+
+def _find_program() -> str:
+    try:
+        return _find("mosquitto")
+    except FileNotFoundError as error:
+        msg = "Mosquitto is not installed; run: apt-get install --no-install-recommends mosquitto"
+        raise MosquittoError(msg) from error
+
+
+def _find(name: str) -> str:
+    # Debian keeps mosquitto in /usr/sbin, which is not on everybody's path.
+    path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"]))
+    if path is None:
+        raise FileNotFoundError(name)
+    return path
+
+
+def _resource(name: str) -> str:
+    return (resources.files("broker.mosquitto") / name).read_text()

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from broker.mosquitto.ports import free_port
+from broker.mosquitto.probe import signs_in
+from broker.mosquitto.supervisor import Mosquitto, MosquittoError
+from tests.support.mosquitto import TIMEOUT_S, Client, Heard, Refused
+
+pytestmark = pytest.mark.server
+
+DEVICE = "0123456789"
+PASSWORDS = {"service": "s" * 32, DEVICE: "d" * 32}
+PRESENCE = f"u1/{DEVICE}/up"
+
+
+def service(broker: Mosquitto) -> Client:
+    return Client(broker, "service", PASSWORDS["service"])
+
+
+def device(broker: Mosquitto) -> Client:
+    return Client(broker, DEVICE, PASSWORDS[DEVICE])
+
+
+def has_ended(pid: int) -> bool:
+    """Whether that process ends in time; it is not our child, so its parent has no part in this."""
+    pause = threading.Event()
+    for _ in range(int(TIMEOUT_S / 0.05)):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        pause.wait(0.05)
+    return False
+
+
+def wait_for_text(path: Path, text: bytes) -> None:
+    pause = threading.Event()
+    for _ in range(int(TIMEOUT_S / 0.05)):
+        if path.exists() and text in path.read_bytes():
+            return
+        pause.wait(0.05)
+    pytest.fail(f"{text!r} never came to stand in {path.name}")
+
+
+def test_runs_between_enter_and_exit_and_leaves_no_directory() -> None:
+    with Mosquitto() as broker:
+        pid, directory = broker.pid, broker.directory
+        assert Path(f"/proc/{pid}").exists()
+        assert directory.stat().st_mode & 0o777 == 0o700
+    assert has_ended(pid)
+    assert not broker.running
+    assert not directory.exists()
+
+
+def test_nobody_gets_in_without_a_user() -> None:
+    with Mosquitto() as broker:
+        assert not signs_in((broker.host, broker.port), DEVICE, PASSWORDS[DEVICE])
+        with pytest.raises(Refused):
+            Client(broker, "", "")
+
+
+def test_added_users_get_in_and_those_connected_stay(own_mosquitto: Mosquitto) -> None:
+    own_mosquitto.add_users({"service": PASSWORDS["service"]})
+    with service(own_mosquitto) as ours:
+        ours.subscribe("u1/+/hb")
+        own_mosquitto.add_users({DEVICE: PASSWORDS[DEVICE]})
+        with device(own_mosquitto) as theirs:
+            theirs.publish(f"u1/{DEVICE}/hb", b"beat")
+        assert ours.hear() == Heard(f"u1/{DEVICE}/hb", b"beat")
+
+
+def test_a_new_password_replaces_the_old_one(own_mosquitto: Mosquitto) -> None:
+    own_mosquitto.add_users({DEVICE: "old"})
+    own_mosquitto.add_users({DEVICE: "new"})
+    address = (own_mosquitto.host, own_mosquitto.port)
+    assert signs_in(address, DEVICE, "new")
+    assert not signs_in(address, DEVICE, "old")
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "a\nb", "+", "#", "a/b", "ü"])
+def test_a_name_that_would_break_the_file_is_our_mistake(own_mosquitto: Mosquitto, name: str) -> None:
+    with pytest.raises(ValueError, match="not a user name"):
+        own_mosquitto.add_users({name: "secret"})
+
+
+def test_a_restart_keeps_port_users_and_retained_presence(own_mosquitto: Mosquitto) -> None:
+    own_mosquitto.add_users(PASSWORDS)
+    port = own_mosquitto.port
+    with device(own_mosquitto) as theirs:
+        theirs.publish(PRESENCE, b"here", retain=True)
+    own_mosquitto.stop()
+    own_mosquitto.start()
+    assert own_mosquitto.port == port
+    with service(own_mosquitto) as ours:
+        ours.subscribe("u1/+/up")
+        assert ours.hear() == Heard(PRESENCE, b"here", retained=True)
+
+
+def test_a_kill_loses_nothing_that_was_saved_and_autosave_comes_by_itself(own_mosquitto: Mosquitto) -> None:
+    own_mosquitto.add_users(PASSWORDS)
+    with device(own_mosquitto) as theirs:
+        theirs.publish(PRESENCE, b"still here", retain=True)
+        wait_for_text(own_mosquitto.directory / "mosquitto.db", b"still here")
+    own_mosquitto.kill()
+    own_mosquitto.start()
+    with service(own_mosquitto) as ours:
+        ours.subscribe("u1/+/up")
+        assert ours.hear() == Heard(PRESENCE, b"still here", retained=True)
+
+
+def test_a_directory_of_ones_own_keeps_its_users(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path / "broker") as broker:
+        broker.add_users(PASSWORDS)
+    with Mosquitto(tmp_path / "broker") as broker, device(broker) as client:
+        client.publish(PRESENCE, b"here")
+    assert (tmp_path / "broker" / "passwords").stat().st_mode & 0o777 == 0o600
+
+
+def test_users_may_be_added_before_the_start(tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path)
+    broker.add_users(PASSWORDS)
+    with broker, device(broker) as client:
+        client.publish(PRESENCE, b"here")
+
+
+def test_a_frozen_broker_can_be_stopped(own_mosquitto: Mosquitto) -> None:
+    pid = own_mosquitto.pid
+    os.kill(pid, signal.SIGSTOP)
+    own_mosquitto.stop()
+    assert has_ended(pid)
+
+
+def test_a_broker_that_crashed_can_be_started_again(own_mosquitto: Mosquitto) -> None:
+    os.kill(own_mosquitto.pid, signal.SIGKILL)
+    pause = threading.Event()
+    while own_mosquitto.running:
+        pause.wait(0.01)
+    own_mosquitto.start()
+    assert own_mosquitto.running
+
+
+def test_it_is_not_started_twice(own_mosquitto: Mosquitto) -> None:
+    with pytest.raises(MosquittoError, match="runs already"):
+        own_mosquitto.start()
+
+
+def test_a_port_that_is_taken_is_said_to_be(own_mosquitto: Mosquitto) -> None:
+    with pytest.raises(MosquittoError, match="Address already in use"):
+        Mosquitto(port=own_mosquitto.port).start()
+
+
+def test_another_free_port_is_tried_when_the_first_was_taken_meanwhile(
+    own_mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = iter([own_mosquitto.port, free_port()])
+    monkeypatch.setattr("broker.mosquitto.supervisor.free_port", lambda: next(ports))
+    with Mosquitto() as second:
+        assert second.port != own_mosquitto.port
+
+
+def test_a_port_is_only_known_once_it_runs(tmp_path: Path) -> None:
+    with pytest.raises(MosquittoError, match="start it first"):
+        _ = Mosquitto(tmp_path).port
+
+
+def test_a_missing_program_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _name, path: None)  # noqa: ARG005  # shutil's signature
+    with pytest.raises(MosquittoError, match="apt-get install --no-install-recommends mosquitto"):
+        Mosquitto()
+
+
+KILLED_PARENT = """
+import os, signal, threading
+from pathlib import Path
+from broker.mosquitto.supervisor import Mosquitto
+
+def start():
+    broker.start()
+
+broker = Mosquitto(Path({directory!r}))
+thread = threading.Thread(target=start)  # the broker must outlive the thread that asked for it
+thread.start()
+thread.join()
+threading.Event().wait(0.3)
+print(broker.pid if broker.running else 0, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_broker_dies_with_its_starter_and_not_before(tmp_path: Path) -> None:
+    program = KILLED_PARENT.format(directory=str(tmp_path))
+    parent = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert parent.returncode == -signal.SIGKILL
+    pid = int(parent.stdout)
+    assert pid, "the broker ended with the thread that started it"
+    assert has_ended(pid)

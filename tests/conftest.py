@@ -1,0 +1,33 @@
+"""Fixtures for all tests, and the rule that only tests marked ``server`` may open a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import pytest_socket
+
+from broker.mosquitto.supervisor import Mosquitto
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Take the network from every test that is not marked ``server``. Sockets within the machine's kernel stay: asyncio
+    wakes its own loop through one."""
+    if item.get_closest_marker("server") is None:
+        pytest_socket.disable_socket(allow_unix_socket=True)
+    else:
+        pytest_socket.enable_socket()
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> Iterator[Mosquitto]:
+    """One broker for all tests that leave it as they found it: add users of your own, and retain nothing."""
+    with Mosquitto() as broker:
+        yield broker
+
+
+@pytest.fixture
+def own_mosquitto() -> Iterator[Mosquitto]:
+    """A broker for one test, to be killed, frozen and filled at will."""
+    with Mosquitto() as broker:
+        yield broker

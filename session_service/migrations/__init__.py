@@ -1,0 +1,123 @@
+"""The database's schema, as Alembic revisions in ``versions/``, for SQLite and PostgreSQL alike.
+
+All functions but ``revision_on`` open a connection of their own and block; on PostgreSQL they run an event loop, so
+call them from a thread that has none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from session_service.database import sqlite_engine
+from session_service.errors import SetupError
+
+T = TypeVar("T")
+
+CONNECT_S: Final = 10  # a database server that does not answer for so long is taken for unreachable
+MIGRATION_LOCK: Final = 0x756E6C61  # "unla": instances that start together must not migrate at once
+
+
+def migrate(url: str) -> str:
+    """Bring the database at ``url`` to the newest revision, all or nothing, and return that revision.
+
+    Raises:
+        SetupError: the database cannot be reached, or was made by a newer version of this program.
+    """
+    return _on(url, _upgrade, writes=True)
+
+
+def revision_of(url: str) -> str | None:
+    """Return the revision of the database at ``url``, or ``None`` if it has never been migrated.
+
+    Raises:
+        SetupError: the database cannot be reached.
+    """
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        return None  # SQLite would make the file
+    return _on(url, revision_on)
+
+
+def revision_on(connection: Connection) -> str | None:
+    """Return the revision of a connected database."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_current(url: str) -> bool:
+    """Return whether the database at ``url`` has the schema that this program needs.
+
+    Raises:
+        SetupError: the database cannot be reached.
+    """
+    return revision_of(url) == newest_revision()
+
+
+def newest_revision() -> str:
+    """Return the revision that this program needs."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config
+
+
+def _upgrade(connection: Connection) -> str:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+    config = _config()
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if (found := revision_on(connection)) is not None and found not in known:
+        msg = f"The database has the schema {found}, which this program does not know. Install a newer version of it."
+        raise SetupError(msg)
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return newest_revision()
+
+
+def _on(url: str, work: Callable[[Connection], T], *, writes: bool = False) -> T:
+    """Run ``work`` on a connection to ``url``, in one transaction."""
+    try:
+        if url.startswith("sqlite:///"):
+            return _on_sqlite(url, work, writes=writes)
+        return asyncio.run(_on_postgres(url, work))
+    except (OSError, SQLAlchemyError, asyncpg.PostgresError) as error:
+        cause = getattr(error, "orig", None) or error
+        msg = f"Cannot use the database {_shown(url)}: {cause}\nSee that it exists and check UNLATCH_DATABASE_URL."
+        raise SetupError(msg) from error
+
+
+def _on_sqlite(url: str, work: Callable[[Connection], T], *, writes: bool) -> T:
+    engine = sqlite_engine(url)
+    try:
+        with engine.connect().execution_options(unlatch_writer=writes) as connection, connection.begin():
+            return work(connection)
+    finally:
+        engine.dispose()
+
+
+async def _on_postgres(url: str, work: Callable[[Connection], T]) -> T:
+    engine = create_async_engine(url, connect_args={"timeout": CONNECT_S})
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(work)
+    finally:
+        await engine.dispose()
+
+
+def _shown(url: str) -> str:
+    """Return ``url`` as it may be printed: without a password."""
+    return make_url(url).render_as_string(hide_password=True)

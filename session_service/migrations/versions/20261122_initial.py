@@ -1,0 +1,418 @@
+"""The first schema. Until the first release it is edited in place; after that a change is a new revision.
+
+Types and rules follow the ``model.py`` of each noun; a test holds the two against each other on both databases.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import sqlalchemy as sa
+from alembic import op
+
+T = TypeVar("T")
+
+revision = "20261122_initial"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+APPEND_ONLY = ("transfer", "posting", "hold_end", "report", "session_event", "audit")
+"""Tables whose rows are money, evidence or the record of who did what: nobody changes them, whatever the code says."""
+
+LIVE = "state IN ('active', 'held', 'locking', 'paused', 'settling', 'unknown', 'unlocking')"
+UNANSWERED = "state IN ('created', 'published', 'accepted')"
+
+KEY: Final = "primary key"
+NULL: Final = "null"
+UNIQUE: Final = "unique"
+
+
+def upgrade() -> None:
+    """Make all tables, then the triggers that keep records as they were written."""
+    _registry()
+    _riders()
+    _ledger()
+    _fleet()
+    _sessions()
+    _house()
+    for table in APPEND_ONLY:
+        _refuse_changes(table)
+
+
+def downgrade() -> None:
+    """Refuse: there is nothing before this revision.
+
+    Raises:
+        NotImplementedError: always.
+    """
+    msg = "There is no schema before the first one. To begin anew, make a new database and run: unlatch migrate"
+    raise NotImplementedError(msg)
+
+
+def _column(name: str, kind: sa.types.TypeEngine[T], options: tuple[str, ...]) -> sa.Column[T]:
+    return sa.Column(name, kind, nullable=NULL in options, primary_key=KEY in options, unique=UNIQUE in options or None)
+
+
+def _string(name: str, chars: int, *options: str) -> sa.Column[str]:
+    return _column(name, sa.String(chars), options)
+
+
+def _text(name: str, *options: str) -> sa.Column[str]:
+    return _column(name, sa.Text(), options)
+
+
+def _integer(name: str, *options: str) -> sa.Column[int]:
+    return _column(name, sa.Integer(), options)
+
+
+def _big(name: str, *options: str) -> sa.Column[int]:
+    """Return a column of milliseconds or minor units."""
+    return _column(name, sa.BigInteger(), options)
+
+
+def _partial(name: str, table: str, columns: list[str], where: str, *, unique: bool = False) -> None:
+    op.create_index(name, table, columns, unique=unique, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
+def _index(table: str, *columns: str) -> None:
+    for column in columns:
+        op.create_index(f"ix_{table}_{column}", table, [column])
+
+
+def _refuse_changes(table: str) -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        for verb in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            )
+        return
+    op.execute(
+        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"
+    )
+    op.execute(
+        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
+        "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+    )
+
+
+def _registry() -> None:
+    op.create_table(
+        "device",
+        _string("id", 10, KEY),
+        _text("kind"),
+        _integer("number", UNIQUE),
+        _text("site"),
+        _text("service"),
+        _text("service_reason"),
+        _big("service_since_ms"),
+        _text("report_key_pem"),
+        _big("created_at_ms"),
+        sa.CheckConstraint("kind IN ('bike', 'pod')", name="device_kind"),
+        sa.CheckConstraint("service IN ('ready', 'cleaning', 'held', 'maintenance')", name="device_service"),
+        sa.CheckConstraint("number > 0", name="device_number"),
+    )
+    _device_state()
+    op.create_table(
+        "device_boot",
+        _string("device_id", 10, KEY),
+        _string("boot_id", 36, KEY),
+        _big("anchor_uptime_ms"),
+        _big("anchor_at_ms"),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
+    )
+    op.create_table(
+        "device_alert",
+        _string("id", 26, KEY),
+        _string("device_id", 10),
+        _string("kind", 40),
+        _text("detail"),
+        _big("opened_at_ms"),
+        _big("cleared_at_ms", NULL),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
+    )
+    _partial("device_alert_open", "device_alert", ["device_id", "kind"], "cleared_at_ms IS NULL", unique=True)
+    op.create_table(
+        "label",
+        _string("id", 10, KEY),
+        _string("device_id", 10),
+        _integer("generation"),
+        _big("minted_at_ms"),
+        _big("revoked_at_ms", NULL),
+        _text("revoked_reason"),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
+        sa.CheckConstraint("generation > 0", name="label_generation_positive"),
+        sa.UniqueConstraint("device_id", "generation", name="label_generation"),
+    )
+
+
+def _device_state() -> None:
+    op.create_table(
+        "device_state",
+        _string("device_id", 10, KEY),
+        _string("boot_id", 36, NULL),
+        _big("seen_at_ms", NULL),
+        _string("bolt", 10),
+        sa.Column("door_shut", sa.Boolean(), nullable=True),
+        sa.Column("occupied", sa.Boolean(), nullable=True),
+        _integer("battery_percent", NULL),
+        sa.Column("lat", sa.Float(), nullable=True),
+        sa.Column("lon", sa.Float(), nullable=True),
+        _big("outbox_depth"),
+        _string("agent_version", 40),
+        _string("journal_id", 36, NULL),
+        _big("acked_through"),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
+    )
+
+
+def _riders() -> None:
+    op.create_table(
+        "rider",
+        _string("id", 26, KEY),
+        _string("token_nonce", 26),
+        _big("created_at_ms"),
+    )
+    op.create_table(
+        "wallet",
+        _string("rider_id", 26, KEY),
+        _string("currency", 3),
+        _big("balance_minor"),
+        _big("held_minor"),
+        _big("debt_minor"),
+        sa.ForeignKeyConstraint(["rider_id"], ["rider.id"]),
+        sa.CheckConstraint("balance_minor >= 0", name="wallet_balance"),
+        sa.CheckConstraint("held_minor >= 0 AND held_minor <= balance_minor", name="wallet_held"),
+        sa.CheckConstraint("debt_minor >= 0", name="wallet_debt"),
+    )
+    op.create_table(
+        "top_up",
+        _string("id", 26, KEY),
+        _string("rider_id", 26),
+        _big("amount_minor"),
+        _string("currency", 3),
+        _text("status"),
+        _string("provider", 20),
+        _string("payment_id", 60, NULL),
+        _text("pay_url", NULL),
+        _big("created_at_ms"),
+        _big("ended_at_ms", NULL),
+        sa.ForeignKeyConstraint(["rider_id"], ["rider.id"]),
+        sa.CheckConstraint("amount_minor > 0", name="top_up_amount"),
+        sa.CheckConstraint("status IN ('pending', 'paid', 'failed')", name="top_up_status"),
+    )
+    _index("top_up", "rider_id")
+
+
+def _ledger() -> None:
+    op.create_table(
+        "account",
+        _string("id", 60, KEY),
+        _text("kind"),
+        _string("currency", 3),
+        sa.UniqueConstraint("id", "currency", name="account_currency"),
+        sa.CheckConstraint("kind IN ('wallet', 'debt', 'provider', 'revenue', 'adjustment')", name="account_kind"),
+    )
+    op.create_table(
+        "transfer",
+        _string("id", 26, KEY),
+        _string("key", 80, UNIQUE),
+        _string("fingerprint", 64),
+        _string("kind", 20),
+        _string("session_id", 26, NULL),
+        _big("at_ms"),
+    )
+    _index("transfer", "session_id")
+    op.create_table(
+        "posting",
+        _string("transfer_id", 26, KEY),
+        _integer("leg", KEY),
+        _string("debit_account", 60),
+        _string("credit_account", 60),
+        _string("currency", 3),
+        _big("amount_minor"),
+        sa.ForeignKeyConstraint(["transfer_id"], ["transfer.id"]),
+        sa.ForeignKeyConstraint(["debit_account", "currency"], ["account.id", "account.currency"], "posting_debit"),
+        sa.ForeignKeyConstraint(["credit_account", "currency"], ["account.id", "account.currency"], "posting_credit"),
+        sa.CheckConstraint("amount_minor > 0", name="posting_amount"),
+        sa.CheckConstraint("debit_account <> credit_account", name="posting_accounts"),
+    )
+    _index("posting", "debit_account", "credit_account")
+    _holds()
+
+
+def _holds() -> None:
+    op.create_table(
+        "hold",
+        _string("id", 26, KEY),
+        _string("rider_id", 26),
+        _string("session_id", 26, UNIQUE),
+        _big("amount_minor"),
+        _string("currency", 3),
+        _big("created_at_ms"),
+        sa.ForeignKeyConstraint(["rider_id"], ["rider.id"]),
+        sa.CheckConstraint("amount_minor > 0", name="hold_amount"),
+    )
+    op.create_table(
+        "hold_end",
+        _string("hold_id", 26, KEY),
+        _text("kind"),
+        _string("transfer_id", 26, NULL),
+        _big("at_ms"),
+        sa.ForeignKeyConstraint(["hold_id"], ["hold.id"]),
+        sa.ForeignKeyConstraint(["transfer_id"], ["transfer.id"]),
+        sa.CheckConstraint("kind IN ('posted', 'released', 'expired')", name="hold_end_kind"),
+    )
+
+
+def _fleet() -> None:
+    op.create_table(
+        "command",
+        _string("id", 26, KEY),
+        _string("device_id", 10),
+        _string("session_id", 26, NULL),
+        _string("action", 12),
+        _text("state"),
+        _string("reason", 30, NULL),
+        _string("boot_id", 36),
+        _big("expires_uptime_ms"),
+        _big("deadline_at_ms"),
+        _string("cancels", 26, NULL),
+        _string("asked_by", 60),
+        _text("why"),
+        _big("created_at_ms"),
+        _big("published_at_ms", NULL),
+        _big("accepted_at_ms", NULL),
+        _big("ended_at_ms", NULL),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
+        sa.CheckConstraint(
+            "state IN ('created', 'published', 'accepted', 'done', 'refused', 'expired', 'unknown')",
+            name="command_state",
+        ),
+    )
+    _index("command", "device_id", "session_id")
+    _partial("command_outbox", "command", ["created_at_ms"], "state = 'created'")
+    _partial("command_unanswered", "command", ["deadline_at_ms"], UNANSWERED)
+    op.create_table(
+        "report",
+        _string("journal_id", 36, KEY),
+        _big("seq", KEY),
+        _string("device_id", 10),
+        _string("boot_id", 36),
+        _big("uptime_ms"),
+        _string("kind", 12),
+        _string("command_id", 36, NULL),
+        _string("session_id", 26, NULL),
+        _big("at_ms"),
+        _big("received_at_ms"),
+        _text("token"),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
+    )
+    _index("report", "device_id", "session_id")
+
+
+def _sessions() -> None:
+    op.create_table(
+        "session",
+        _string("id", 26, KEY),
+        _string("rider_id", 26),
+        _string("device_id", 10),
+        _string("label_id", 10),
+        _string("kind", 10),
+        _integer("number"),
+        _text("state"),
+        _text("outcome", NULL),
+        _string("reason", 40, NULL),
+        _string("currency", 3),
+        _text("tariff"),
+        _string("hold_id", 26),
+        _big("hold_minor"),
+        _string("command_id", 26),
+        _big("act_at_real_ms", NULL),
+        _big("created_at_real_ms"),
+        _big("requested_at_ms"),
+        _big("started_at_ms", NULL),
+        _big("finish_requested_at_ms", NULL),
+        _big("last_evidence_at_ms", NULL),
+        _big("ended_at_ms", NULL),
+        sa.Column("start_lat", sa.Float(), nullable=True),
+        sa.Column("start_lon", sa.Float(), nullable=True),
+        _big("fare_minor"),
+        _big("paid_minor"),
+        _integer("version"),
+        sa.ForeignKeyConstraint(["rider_id"], ["rider.id"]),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
+        sa.ForeignKeyConstraint(["label_id"], ["label.id"]),
+        sa.CheckConstraint(
+            "state IN ('requested', 'held', 'unlocking', 'active', 'paused', 'locking', 'settling', 'closed', "
+            "'refused', 'not_unlocked', 'unknown', 'review')",
+            name="session_state",
+        ),
+        sa.CheckConstraint("fare_minor >= 0 AND paid_minor >= 0 AND paid_minor <= fare_minor", name="session_fare"),
+    )
+    _index("session", "rider_id", "device_id")
+    _partial("session_live_device", "session", ["device_id"], LIVE, unique=True)
+    _partial("session_due", "session", ["act_at_real_ms"], LIVE)
+    _session_events()
+
+
+def _session_events() -> None:
+    op.create_table(
+        "session_event",
+        _string("session_id", 26, KEY),
+        _integer("seq", KEY),
+        _string("event", 30),
+        _string("from_state", 20),
+        _string("to_state", 20),
+        _string("actor", 60),
+        _big("at_real_ms"),
+        _big("at_ms"),
+        _string("journal_id", 36, NULL),
+        _big("report_seq", NULL),
+        _text("snapshot"),
+        sa.ForeignKeyConstraint(["session_id"], ["session.id"]),
+        sa.ForeignKeyConstraint(["journal_id", "report_seq"], ["report.journal_id", "report.seq"], "event_report"),
+    )
+
+
+def _house() -> None:
+    op.create_table(
+        "tariff",
+        _string("id", 26, KEY),
+        _text("kind"),
+        _big("in_force_from_ms"),
+        _text("terms"),
+        sa.CheckConstraint("kind IN ('bike', 'pod')", name="tariff_kind"),
+    )
+    _index("tariff", "kind")
+    op.create_table(
+        "operator",
+        _string("id", 26, KEY),
+        _text("name", UNIQUE),
+        _string("token_sha256", 64, UNIQUE),
+        _big("created_at_ms"),
+        _big("revoked_at_ms", NULL),
+    )
+    op.create_table(
+        "audit",
+        _integer("id", KEY),
+        _big("at_ms"),
+        _string("actor", 60),
+        _string("action", 40),
+        _string("subject", 60),
+        _text("why"),
+    )
+    _index("audit", "subject")
+    op.create_table(
+        "idempotency",
+        _string("scope", 32, KEY),
+        _string("key", 128, KEY),
+        _string("fingerprint", 64),
+        _big("created_at_ms"),
+        _integer("status", NULL),
+        _text("answer", NULL),
+        _string("session_id", 26, NULL),
+        _integer("after_seq", NULL),
+    )

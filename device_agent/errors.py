@@ -1,0 +1,29 @@
+"""The agent's own errors. What a peer sends wrongly is not an error here: it is counted (``core.complaints``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class AgentError(Exception):
+    """Base of all; the text names the next step for whoever operates the device."""
+
+
+class SettingsError(AgentError):
+    """A setting is missing, unknown or wrong."""
+
+    def __init__(self, file: Path, problem: str) -> None:
+        super().__init__(f"{file}: {problem}")
+        self.file = file
+
+
+class JournalError(AgentError):
+    """The journal could not be opened, read or written. A transaction that raised it is not on the disk."""
+
+
+class DriverError(AgentError):
+    """The lock's driver refuses or fails; for a refusal nothing was driven."""
+
+
+class SignerError(AgentError):
+    """The key, or the chip that holds it, did not sign."""

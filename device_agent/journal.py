@@ -1,0 +1,221 @@
+"""The journal: intents, outcomes and reports on the disk, in SQLite with write-ahead log and ``synchronous=FULL``.
+
+Other programs may read it (``unlatch-agent journal``, invariant checks) while the agent runs; only the agent writes.
+
+- ``meta``, one row: ``schema_version``, ``journal_id``, ``next_seq``, ``acked_through`` and ``bolt``, the last reading
+  that a report explained.
+- ``commands``: ``id``; ``action``, null for an id that only a cancel named; ``boot_id`` and ``expires_uptime_ms`` as
+  ordered; ``accepted_uptime_ms``; ``result``, null between intent and outcome; ``reason``; ``moved``; ``report_seq``.
+- ``reports``: ``seq``; ``token``, signed once, a compact JWS; ``evidence``, 1 if money may rely on it.
+
+Acknowledged reports are deleted, except those that state the outcome of a remembered command: a repeat of the
+command gets the same report, byte for byte. With ``keep_acked`` (simulations) all stay.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, TypeVar
+
+from broker.contract.codes import Action, Bolt, Reason, Result
+from device_agent.core.records import CommandRecord, Snapshot
+from device_agent.errors import JournalError
+from device_agent.ports import Transaction
+
+SCHEMA_VERSION: Final = 1
+CACHE_KIB: Final = 64  # the working set is a few pages, and a fleet has a thousand journals in one process
+JOURNAL_ID_BYTES: Final = 16  # random enough that two cards never share a name
+
+_SCHEMA: Final = """
+CREATE TABLE meta (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    schema_version INTEGER NOT NULL,
+    journal_id TEXT NOT NULL,
+    next_seq INTEGER NOT NULL CHECK (next_seq >= 1),
+    acked_through INTEGER NOT NULL CHECK (acked_through >= 0 AND acked_through < next_seq),
+    bolt TEXT
+) STRICT;
+CREATE TABLE commands (
+    id TEXT PRIMARY KEY,
+    action TEXT,
+    boot_id TEXT NOT NULL,
+    expires_uptime_ms INTEGER NOT NULL,
+    accepted_uptime_ms INTEGER NOT NULL,
+    result TEXT,
+    reason TEXT,
+    moved INTEGER NOT NULL CHECK (moved IN (0, 1)),
+    report_seq INTEGER
+) STRICT;
+CREATE TABLE reports (
+    seq INTEGER PRIMARY KEY,
+    token BLOB NOT NULL,
+    evidence INTEGER NOT NULL CHECK (evidence IN (0, 1))
+) STRICT;
+"""
+
+_UPSERT_COMMAND: Final = """
+INSERT INTO commands VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET action = excluded.action, result = excluded.result, reason = excluded.reason,
+    moved = excluded.moved, report_seq = excluded.report_seq
+"""
+
+T = TypeVar("T")
+
+
+class Synchronous(StrEnum):
+    """SQLite's ``synchronous``. A device uses ``FULL``; ``OFF`` is for simulations, where no power can fail."""
+
+    FULL = "FULL"
+    NORMAL = "NORMAL"
+    OFF = "OFF"
+
+
+class SqliteJournal:
+    """The ``ports.Journal`` of a real device. Use it from one thread."""
+
+    def __init__(self, path: Path, synchronous: Synchronous = Synchronous.FULL, *, keep_acked: bool = False) -> None:
+        """Open the journal, or create it under a new random id.
+
+        Raises:
+            JournalError: it cannot be opened, or a newer agent wrote it.
+        """
+        self._keep_acked = keep_acked
+        self._path = path
+        try:
+            # One thread uses it, though not always the one that opened it.
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._prepare(synchronous)
+        except sqlite3.Error as error:
+            msg = f"{path}: cannot open the journal ({error}); check the directory, its owner and the free space"
+            raise JournalError(msg) from error
+        self._acked_through = self.snapshot().acked_through
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def snapshot(self) -> Snapshot:
+        """See ``ports.Journal``."""
+        return self._guarded(self._read_snapshot)
+
+    def save(self, transaction: Transaction) -> None:
+        """See ``ports.Journal``."""
+        self._guarded(lambda: self._write(transaction))
+        self._acked_through = max(self._acked_through, transaction.acked_through)
+
+    def tokens(self, first: int, last: int) -> list[bytes]:
+        """See ``ports.Journal``."""
+        query = "SELECT token FROM reports WHERE seq BETWEEN ? AND ? ORDER BY seq"
+        return self._guarded(lambda: [row[0] for row in self._db.execute(query, (first, last))])
+
+    def _prepare(self, synchronous: Synchronous) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute(f"PRAGMA synchronous = {synchronous.value}")
+        self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        if not self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").fetchone():
+            self._create()
+        (version,) = self._db.execute("SELECT schema_version FROM meta").fetchone()
+        if version > SCHEMA_VERSION:
+            msg = f"{self._path}: written by a newer agent (schema {version}, this one knows {SCHEMA_VERSION}); update"
+            raise JournalError(msg)
+
+    def _create(self) -> None:
+        journal_id = secrets.token_hex(JOURNAL_ID_BYTES)
+        row = f"INSERT INTO meta VALUES (1, {SCHEMA_VERSION}, '{journal_id}', 1, 0, NULL);"  # noqa: S608 - all ours
+        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {row} COMMIT;")
+
+    def _read_snapshot(self) -> Snapshot:
+        journal_id, next_seq, acked_through, bolt = self._db.execute(
+            "SELECT journal_id, next_seq, acked_through, bolt FROM meta"
+        ).fetchone()
+        rows = self._db.execute("SELECT * FROM commands ORDER BY rowid")
+        return Snapshot(
+            journal_id=journal_id,
+            last_seq=next_seq - 1,
+            acked_through=acked_through,
+            bolt=Bolt(bolt) if bolt else None,
+            commands=tuple(_record(*row) for row in rows),
+        )
+
+    def _write(self, transaction: Transaction) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._write_rows(transaction)
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _write_rows(self, transaction: Transaction) -> None:
+        self._db.executemany(_UPSERT_COMMAND, [_row(record) for record in transaction.commands])
+        reports = [(report.seq, report.token, report.evidence) for report in transaction.reports]
+        self._db.executemany("INSERT INTO reports VALUES (?, ?, ?)", reports)
+        self._db.execute(
+            "UPDATE meta SET next_seq = next_seq + ?, acked_through = max(acked_through, ?), bolt = coalesce(?, bolt)",
+            (len(reports), transaction.acked_through, transaction.bolt),
+        )
+        if not self._keep_acked:
+            self._prune(transaction)
+
+    def _prune(self, transaction: Transaction) -> None:
+        forgotten = [(command_id,) for command_id in transaction.forgotten]
+        self._db.executemany(
+            "DELETE FROM reports WHERE seq = (SELECT report_seq FROM commands WHERE id = ?)", forgotten
+        )
+        self._db.executemany("DELETE FROM commands WHERE id = ?", forgotten)
+        if transaction.acked_through > self._acked_through:
+            self._db.execute(
+                "DELETE FROM reports WHERE seq > ? AND seq <= ?"
+                " AND seq NOT IN (SELECT report_seq FROM commands WHERE report_seq IS NOT NULL)",
+                (self._acked_through, transaction.acked_through),
+            )
+
+    def _guarded(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except sqlite3.Error as error:
+            msg = f"{self._path}: {error}; check the card's health and free space"
+            raise JournalError(msg) from error
+
+
+def _row(record: CommandRecord) -> tuple[str | int | None, ...]:
+    return (
+        record.id,
+        record.action,
+        record.boot_id,
+        record.expires_uptime_ms,
+        record.accepted_uptime_ms,
+        record.result,
+        record.reason,
+        int(record.moved),
+        record.report_seq,
+    )
+
+
+def _record(  # noqa: PLR0913, PLR0917 - the columns, in their order
+    command_id: str,
+    action: str | None,
+    boot_id: str,
+    expires_uptime_ms: int,
+    accepted_uptime_ms: int,
+    result: str | None,
+    reason: str | None,
+    moved: int,
+    report_seq: int | None,
+) -> CommandRecord:
+    return CommandRecord(
+        id=command_id,
+        action=Action(action) if action else None,
+        boot_id=boot_id,
+        expires_uptime_ms=expires_uptime_ms,
+        accepted_uptime_ms=accepted_uptime_ms,
+        result=Result(result) if result else None,
+        reason=Reason(reason) if reason else None,
+        moved=bool(moved),
+        report_seq=report_seq,
+    )

@@ -1,0 +1,159 @@
+"""A device for tests: manual time, a link that keeps what is published, and the service's side of the contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from broker.contract.codes import Action
+from broker.contract.envelope import open_sealed, sign
+from broker.contract.keys import key_id, new_command_key, new_report_key
+from broker.contract.messages import Command, CommandReport, Heartbeat, Message, Report, ReportAck
+from broker.contract.topics import Channel
+from device_agent.core.events import LinkUp, MessageArrived
+from device_agent.core.limits import Limits
+from device_agent.device import Device, Ports
+from device_agent.drivers.memory import POD, MemoryLock
+from device_agent.errors import JournalError
+from device_agent.journal import SqliteJournal, Synchronous
+from device_agent.ports import Transaction
+
+DEVICE = "0123456789"
+COMMAND_KEY = new_command_key()
+REPORT_KEY = new_report_key()
+COMMAND_KEYS = {key_id(COMMAND_KEY.public_key()): COMMAND_KEY.public_key()}
+
+
+class ManualClock:
+    """Time that stands still unless told."""
+
+    def __init__(self, boot_id: str = "boot-000001", now_ms: int = 1_000) -> None:
+        self.boot_id = boot_id
+        self.now_ms = now_ms
+        self.unix_s: int | None = None
+
+    def uptime_ms(self) -> int:
+        return self.now_ms
+
+    def known_unix_s(self) -> int | None:
+        return self.unix_s
+
+
+class KeySigner:
+    """Signs with the test's report key."""
+
+    def sign(self, message: Message) -> bytes:
+        return sign(message, REPORT_KEY, key_id(REPORT_KEY.public_key()))
+
+
+@dataclass
+class KeptLink:
+    """A link that keeps what is published."""
+
+    report_tokens: list[bytes] = field(default_factory=list)
+    heartbeat_tokens: list[bytes] = field(default_factory=list)
+    presences: list[bool] = field(default_factory=list)
+
+    def publish_report(self, token: bytes) -> None:
+        self.report_tokens.append(token)
+
+    def publish_heartbeat(self, token: bytes) -> None:
+        self.heartbeat_tokens.append(token)
+
+    def publish_presence(self, *, online: bool) -> None:
+        self.presences.append(online)
+
+    def take_reports(self) -> list[Report]:
+        """Return the reports published since the last call, verified."""
+        tokens, self.report_tokens = self.report_tokens, []
+        return [open_sealed(token, Report, lambda _: REPORT_KEY.public_key()) for token in tokens]
+
+    def take_heartbeats(self) -> list[Heartbeat]:
+        tokens, self.heartbeat_tokens = self.heartbeat_tokens, []
+        return [open_sealed(token, Heartbeat, lambda _: REPORT_KEY.public_key()) for token in tokens]
+
+
+class FrailJournal(SqliteJournal):
+    """A journal on a card that can be full."""
+
+    full = False
+
+    def save(self, transaction: Transaction) -> None:
+        if self.full:
+            msg = "card full"
+            raise JournalError(msg)
+        super().save(transaction)
+
+
+class World:
+    """One device and all around it; ``restart`` is a new program, ``reboot`` a new boot of the machine."""
+
+    def __init__(
+        self,
+        journal_path: Path = Path(":memory:"),
+        *,
+        actions: frozenset[Action] = POD,
+        movement_ms: int = 0,
+        limits: Limits | None = None,
+    ) -> None:
+        self.clock = ManualClock()
+        self.lock = MemoryLock(self.clock, actions, movement_ms=movement_ms)
+        self.journal = FrailJournal(journal_path, Synchronous.OFF)
+        self.limits = limits or Limits()
+        self.ids = 0
+        self._boot()
+
+    def _boot(self) -> None:
+        self.link = KeptLink()
+        ports = Ports(clock=self.clock, driver=self.lock, journal=self.journal, link=self.link, signer=KeySigner())
+        self.device = Device(DEVICE, COMMAND_KEYS.get, ports, self.limits)
+        self.lock.listen(self.device.feed)
+        self.device.start()
+
+    def restart(self) -> None:
+        self._boot()
+
+    def reboot(self) -> None:
+        self.clock.boot_id = f"boot-{int(self.clock.boot_id[-6:]) + 1:06d}"
+        self.clock.now_ms = 500
+        self._boot()
+
+    def link_up(self) -> None:
+        self.device.feed(LinkUp())
+
+    def pass_ms(self, duration_ms: int) -> None:
+        """Let time pass, with every timer at its moment."""
+        end = self.clock.now_ms + duration_ms
+        while (due := self.device.due_ms()) is not None and due <= end:
+            self.clock.now_ms = max(due, self.clock.now_ms)
+            self.device.tick()
+        self.clock.now_ms = end
+
+    def command(self, action: Action, *, ttl_ms: int = 5_000, **changes: object) -> Command:
+        """Make a fresh command; ``changes`` replace its fields."""
+        self.ids += 1
+        fields = {
+            "version": 1,
+            "id": f"command-{self.ids:06d}",
+            "device": DEVICE,
+            "action": action,
+            "boot_id": self.clock.boot_id,
+            "expires_uptime_ms": self.clock.now_ms + ttl_ms,
+        }
+        return Command(**(fields | changes))  # type: ignore[arg-type]
+
+    def send(self, message: Command | ReportAck, *, retained: bool = False) -> None:
+        """Deliver a message of the service."""
+        channel = Channel.COMMAND if isinstance(message, Command) else Channel.REPORT_ACK
+        token = sign(message, COMMAND_KEY, key_id(COMMAND_KEY.public_key()))
+        self.device.feed(
+            MessageArrived(channel=channel, payload=token, retained=retained, unix_s=self.clock.known_unix_s())
+        )
+
+    def ack(self, through: int) -> None:
+        journal_id = self.journal.snapshot().journal_id
+        self.send(ReportAck(version=1, device=DEVICE, journal_id=journal_id, acked_through=through))
+
+    def outcomes(self) -> list[CommandReport]:
+        """Return the command reports published since the last call."""
+        return [report.body for report in self.link.take_reports() if isinstance(report.body, CommandReport)]

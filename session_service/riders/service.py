@@ -1,0 +1,44 @@
+"""Riders are guests: nothing is asked of them, and nothing is known of them but their wallet."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from session_service import audit, clock
+from session_service.errors import NotFoundError, NotSignedInError
+from session_service.ledger import service as ledger
+from session_service.riders import repository
+from session_service.riders.model import Rider
+from session_service.riders.token import NONCE_CHARS, SIGN_IN, RiderIdentity
+
+
+def create(connection: Connection, currency: str, now_ms: int) -> RiderIdentity:
+    """Store a new rider with an empty wallet in ``currency``."""
+    rider = Rider(id=clock.new_id(), token_nonce=clock.random_code(NONCE_CHARS), created_at_ms=now_ms)
+    repository.add(connection, rider)
+    ledger.open_wallet(connection, rider.id, currency)
+    return RiderIdentity(rider.id, rider.token_nonce)
+
+
+def require(connection: Connection, rider: RiderIdentity) -> None:
+    """Let a rider pass whose token has not been revoked. For work that neither locks the wallet nor joins the rider.
+
+    Raises:
+        NotSignedInError: there is no such rider, or the token has been revoked.
+    """
+    if repository.token_nonce(connection, rider.id) != rider.nonce:
+        raise NotSignedInError(SIGN_IN)
+
+
+def revoke_token(connection: Connection, rider_id: str, *, at_ms: int, actor: str, why: str) -> RiderIdentity:
+    """Make every token of a rider worthless; return the identity for which a new one can be made.
+
+    Raises:
+        NotFoundError: there is no such rider.
+    """
+    renewed = RiderIdentity(rider_id, clock.random_code(NONCE_CHARS))
+    if not repository.set_token_nonce(connection, rider_id, renewed.nonce):
+        msg = "No rider has this id."
+        raise NotFoundError(msg)
+    audit.record(connection, at_ms=at_ms, actor=actor, action="revoke token", subject=f"rider:{rider_id}", why=why)
+    return renewed

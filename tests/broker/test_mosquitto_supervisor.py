@@ -133,11 +133,12 @@ def test_users_may_be_added_before_the_start(tmp_path: Path) -> None:
         client.publish(PRESENCE, b"here")
 
 
-def test_a_frozen_broker_can_be_stopped(own_mosquitto: Mosquitto) -> None:
+def test_a_frozen_broker_is_stopped_in_order(own_mosquitto: Mosquitto) -> None:
     pid = own_mosquitto.pid
     os.kill(pid, signal.SIGSTOP)
     own_mosquitto.stop()
     assert has_ended(pid)
+    assert "terminating" in own_mosquitto.log_path.read_text()  # its last line, which it does not write when killed
 
 
 def test_a_broker_that_crashed_can_be_started_again(own_mosquitto: Mosquitto) -> None:

@@ -91,7 +91,9 @@ class Client:
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
         """Publish; at QoS 1 return when the broker has acknowledged, which it also does for what it throws away."""
-        self._paho.publish(topic, payload, qos, retain).wait_for_publish(TIMEOUT_S)
+        information = self._paho.publish(topic, payload, qos, retain)
+        if qos:
+            information.wait_for_publish(TIMEOUT_S)
 
     def hear(self) -> Heard:
         """Return the next message.

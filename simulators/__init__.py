@@ -1,0 +1,1 @@
+"""Simulated devices, riders, networks and providers, to try the whole system on one machine."""

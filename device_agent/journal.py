@@ -21,7 +21,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeVar
 
-from broker.contract.codes import Action, Bolt, Reason, Result
+import msgspec
+
+from broker.contract.codes import Bolt
 from device_agent.core.records import CommandRecord, Snapshot
 from device_agent.errors import JournalError
 from device_agent.ports import Transaction
@@ -88,6 +90,7 @@ class SqliteJournal:
         try:
             # One thread uses it, though not always the one that opened it.
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
             self._prepare(synchronous)
         except sqlite3.Error as error:
             msg = f"{path}: cannot open the journal ({error}); check the directory, its owner and the free space"
@@ -138,7 +141,7 @@ class SqliteJournal:
             last_seq=next_seq - 1,
             acked_through=acked_through,
             bolt=Bolt(bolt) if bolt else None,
-            commands=tuple(_record(*row) for row in rows),
+            commands=tuple(record_of(row) for row in rows),
         )
 
     def _write(self, transaction: Transaction) -> None:
@@ -197,25 +200,6 @@ def _row(record: CommandRecord) -> tuple[str | int | None, ...]:
     )
 
 
-def _record(  # noqa: PLR0913, PLR0917 - the columns, in their order
-    command_id: str,
-    action: str | None,
-    boot_id: str,
-    expires_uptime_ms: int,
-    accepted_uptime_ms: int,
-    result: str | None,
-    reason: str | None,
-    moved: int,
-    report_seq: int | None,
-) -> CommandRecord:
-    return CommandRecord(
-        id=command_id,
-        action=Action(action) if action else None,
-        boot_id=boot_id,
-        expires_uptime_ms=expires_uptime_ms,
-        accepted_uptime_ms=accepted_uptime_ms,
-        result=Result(result) if result else None,
-        reason=Reason(reason) if reason else None,
-        moved=bool(moved),
-        report_seq=report_seq,
-    )
+def record_of(row: sqlite3.Row) -> CommandRecord:
+    """Return a row of ``commands`` as a record."""
+    return msgspec.convert(dict(row), CommandRecord, strict=False)  # SQLite has no booleans

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
+from typing import Final
 
 from broker.contract.codes import Reason, Result
 from broker.contract.messages import Command
 from device_agent.core.limits import Limits
 from device_agent.core.records import CommandRecord
+
+LOOK_AHEAD: Final = 16
+"""How many of the oldest that must stay are passed over in one go; the next event goes on."""
 
 Refusal = tuple[Result, Reason | None]
 
@@ -55,7 +60,8 @@ class Guard:
         excess = len(self._records) - self._limits.commands_kept
         if excess <= 0:
             return ()
-        ids = [r.id for r in self._records.values() if self._may_go(r, now_ms, acked_through)][:excess]
+        oldest = islice(self._records.values(), excess + LOOK_AHEAD)
+        ids = [record.id for record in oldest if self._may_go(record, now_ms, acked_through)][:excess]
         for command_id in ids:
             del self._records[command_id]
         return tuple(ids)

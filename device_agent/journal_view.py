@@ -1,0 +1,106 @@
+"""The journal for people and for other programs: as a table, as JSON, or as rows."""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from pathlib import Path
+
+import msgspec
+
+from broker.contract.messages import CommandReport, Report
+from device_agent.core.records import CommandRecord
+from device_agent.errors import JournalError
+from device_agent.journal import record_of
+
+
+class ReportRow(msgspec.Struct, frozen=True):
+    """A kept report; its signature is not checked again."""
+
+    seq: int
+    evidence: bool
+    report: Report
+
+
+class JournalView(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything in a journal. Reports are missing once acknowledged, ``last_seq`` still counts them."""
+
+    journal_id: str
+    last_seq: int
+    acked_through: int
+    commands: list[CommandRecord]
+    reports: list[ReportRow]
+
+
+def read(file: Path) -> JournalView:
+    """Read a journal, at one moment, without changing it; its agent may be running.
+
+    Raises:
+        JournalError: there is none, or it cannot be read.
+    """
+    try:
+        db = sqlite3.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None)
+        db.row_factory = sqlite3.Row
+        try:
+            db.execute("BEGIN")
+            return _view(db)
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        msg = f"{file}: cannot read the journal ({error}); has the agent run with this state_dir?"
+        raise JournalError(msg) from error
+
+
+def as_json(view: JournalView) -> str:
+    """Return it as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(view)).decode()
+
+
+def as_table(view: JournalView) -> str:
+    """Return it as text for a terminal."""
+    waiting = view.last_seq - view.acked_through
+    lines = [
+        f"journal {view.journal_id}: {view.last_seq} reports, {waiting} wait for an acknowledgement",
+        "",
+        f"{'COMMAND':<36}  {'ACTION':<9}  {'RESULT':<9}  {'REASON':<14}  {'MOVED':<5}  REPORT",
+    ]
+    lines += [
+        f"{row.id:<36}  {row.action or '-':<9}  {row.result or '-':<9}  {row.reason or '-':<14}  "
+        f"{'yes' if row.moved else 'no':<5}  {row.report_seq or '-'}"
+        for row in view.commands
+    ]
+    lines += ["", f"{'REPORT':>6}  {'UPTIME_MS':>12}  {'BOLT':<7}  {'ACKED':<5}  WHAT"]
+    lines += [_report_line(row, view.acked_through) for row in view.reports]
+    return "\n".join(lines)
+
+
+def _report_line(row: ReportRow, acked_through: int) -> str:
+    report = row.report
+    acked = "yes" if row.seq <= acked_through else "no"
+    return f"{row.seq:>6}  {report.uptime_ms:>12}  {report.status.bolt:<7}  {acked:<5}  {_what(report)}"
+
+
+def _what(report: Report) -> str:
+    body = report.body
+    if isinstance(body, CommandReport):
+        return f"{body.action} {body.result} {body.reason or ''} {body.command_id}"
+    words = " ".join(str(value) for value in msgspec.structs.astuple(body))
+    return f"{msgspec.to_builtins(body)['kind']} {words}"
+
+
+def _view(db: sqlite3.Connection) -> JournalView:
+    journal_id, next_seq, acked_through = db.execute("SELECT journal_id, next_seq, acked_through FROM meta").fetchone()
+    commands = db.execute("SELECT * FROM commands ORDER BY rowid")
+    reports = db.execute("SELECT seq, evidence, token FROM reports ORDER BY seq")
+    return JournalView(
+        journal_id=journal_id,
+        last_seq=next_seq - 1,
+        acked_through=acked_through,
+        commands=[record_of(row) for row in commands],
+        reports=[ReportRow(seq, bool(evidence), _payload(token)) for seq, evidence, token in reports],
+    )
+
+
+def _payload(token: bytes) -> Report:
+    _, payload, _ = token.split(b".")
+    return msgspec.json.decode(base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)), type=Report)

@@ -1,0 +1,174 @@
+"""The link to the broker: MQTT 3.1.1 through paho-mqtt, with a clean session. Its callbacks only enqueue (STYLE 3)."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from broker.contract.messages import VERSION, Presence
+from broker.contract.topics import RULES, Channel, parse, topic
+from device_agent.backoff import Backoff
+from device_agent.core.events import Event, LinkDown, LinkUp, MessageArrived
+
+logger = logging.getLogger(__name__)
+
+HEARD: Final = (Channel.COMMAND, Channel.REPORT_ACK)
+QUEUE_LIMIT: Final = 256  # publications that wait in the client; the core sends at most a window of 64 reports at once
+GOODBYE_S: Final = 2.0  # for the last word to leave; the will says the same if it does not
+
+Listener = Callable[[Event], None]
+WallClock = Callable[[], int | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where the broker is and who we are there; TLS if there is a ``ca_file``."""
+
+    host: str
+    port: int
+    device: str
+    keepalive_s: int = 30
+    password: str | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+class MqttLink:
+    """A ``ports.Link``. Connects in the background, again and again, until it is closed."""
+
+    def __init__(self, address: Address, boot_id: str, listener: Listener, wall_clock: WallClock) -> None:
+        """Prepare a link; ``listener`` is called from the client's thread and must not block."""
+        self._address = address
+        self._boot_id = boot_id
+        self._listener = listener
+        self._wall_clock = wall_clock
+        self._backoff = Backoff()
+        self._up = False
+        self._client = self._new_client()
+
+    def start(self) -> None:
+        """Begin to connect; ``LinkUp`` tells when the subscriptions stand."""
+        self._wait_jittered()
+        self._client.connect_async(self._address.host, self._address.port, self._address.keepalive_s)
+        self._client.loop_start()
+
+    def close(self) -> None:
+        """Say goodbye and stop; a clean disconnect keeps the broker from publishing the will, so we say it."""
+        if self._client.is_connected():
+            self._publish(Channel.PRESENCE, self._presence(online=False)).wait_for_publish(GOODBYE_S)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def publish_report(self, token: bytes) -> None:
+        """See ``ports.Link``."""
+        self._publish(Channel.REPORT, token)
+
+    def publish_heartbeat(self, token: bytes) -> None:
+        """See ``ports.Link``."""
+        self._publish(Channel.HEARTBEAT, token)
+
+    def publish_presence(self, *, online: bool) -> None:
+        """See ``ports.Link``."""
+        self._publish(Channel.PRESENCE, self._presence(online=online))
+
+    def _publish(self, channel: Channel, payload: bytes) -> MQTTMessageInfo:
+        rule = RULES[channel]
+        return self._client.publish(topic(self._address.device, channel), payload, rule.publish_qos, rule.retain)
+
+    def _presence(self, *, online: bool) -> bytes:
+        return msgspec.json.encode(Presence(version=VERSION, online=online, boot_id=self._boot_id))
+
+    def _new_client(self) -> Client:
+        address = self._address
+        client = Client(CallbackAPIVersion.VERSION2, client_id=address.device, clean_session=True)
+        if address.password is not None:
+            client.username_pw_set(address.device, address.password)
+        if address.ca_file is not None:
+            client.tls_set(
+                ca_certs=str(address.ca_file),
+                certfile=None if address.cert_file is None else str(address.cert_file),
+                keyfile=None if address.key_file is None else str(address.key_file),
+            )
+        will = RULES[Channel.PRESENCE]
+        client.will_set(
+            topic(address.device, Channel.PRESENCE), self._presence(online=False), will.publish_qos, will.retain
+        )
+        client.max_queued_messages_set(QUEUE_LIMIT)
+        self._hook_up(client)
+        return client
+
+    def _hook_up(self, client: Client) -> None:
+        client.on_socket_open = _without_delay
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.on_disconnect = self._on_disconnect
+
+    # paho calls these from its own thread. The arguments are paho's.
+
+    def _on_connect(
+        self, client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _props: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            logger.warning("broker refused device=%s reason=%s", self._address.device, reason)
+            return
+        client.subscribe([(topic(self._address.device, c), RULES[c].subscribe_qos) for c in HEARD])
+
+    def _on_subscribe(
+        self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _props: Properties | None
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            logger.warning("subscription refused device=%s; check the broker's ACL", self._address.device)
+            self._drop_connection()
+            return
+        self._backoff.reset()
+        self._up = True
+        self._listener(LinkUp())
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        _, channel = parse(message.topic)
+        self._listener(
+            MessageArrived(
+                channel=channel, payload=bytes(message.payload), retained=message.retain, unix_s=self._wall_clock()
+            )
+        )
+
+    def _on_disconnect(
+        self, _client: Client, _data: object, _flags: DisconnectFlags, reason: ReasonCode, _props: Properties | None
+    ) -> None:
+        self._wait_jittered()
+        if self._up:
+            self._up = False
+            logger.warning("link down device=%s reason=%s", self._address.device, reason)
+            self._listener(LinkDown())
+
+    def _on_connect_fail(self, _client: Client, _data: object) -> None:
+        self._wait_jittered()
+
+    def _drop_connection(self) -> None:
+        """Let paho see a broken connection, so that it tries again; its own ``disconnect`` would be for good."""
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket):
+            sock.shutdown(socket.SHUT_RDWR)
+
+    def _wait_jittered(self) -> None:
+        """Choose paho's next wait; equal bounds leave it no choice."""
+        wait_s = self._backoff.next_s()
+        self._client.reconnect_delay_set(wait_s, wait_s)  # type: ignore[arg-type]  # it takes fractions as well
+
+
+def _without_delay(_client: Client, _data: object, sock: Any) -> None:  # noqa: ANN401 - paho has several kinds
+    """Turn Nagle's algorithm off: with it, every other QoS 1 publication waits 40 ms (DESIGN 10)."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

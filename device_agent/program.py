@@ -1,0 +1,116 @@
+"""Puts the program together from its settings: the only place that knows which part implements which port."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from device_agent.clock import SystemClock
+from device_agent.device import Device, Ports
+from device_agent.drivers.memory import BIKE, POD, MemoryLock
+from device_agent.errors import AgentError
+from device_agent.inbox import Inbox
+from device_agent.journal import SqliteJournal
+from device_agent.keys import FileSigner, load_command_keys, read_secret
+from device_agent.link import Address, MqttLink
+from device_agent.runner import Runner
+from device_agent.settings import Kind, LoadedSettings
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: LoadedSettings) -> None:
+    """Be the agent until SIGTERM or SIGINT.
+
+    Raises:
+        AgentError: it cannot start; the text says why and what to do.
+    """
+    state_dir = settings.path(settings.values.state_dir)
+    make_state_dir(state_dir)
+    with _only_agent(state_dir):
+        _work(settings)
+
+
+def make_driver(settings: LoadedSettings, clock: SystemClock) -> MemoryLock:
+    """Return the lock driver that the settings name."""
+    lock = settings.values.lock
+    actions = POD if lock.kind is Kind.POD else BIKE
+    return MemoryLock(clock, actions, movement_ms=lock.movement_ms, history_file=settings.body_file)
+
+
+def make_address(settings: LoadedSettings) -> Address:
+    """Return how to reach the broker.
+
+    Raises:
+        SettingsError: the password file cannot be read, or others can read it.
+    """
+    broker = settings.values.broker
+    return Address(
+        host=broker.host,
+        port=broker.port,
+        device=settings.values.device,
+        keepalive_s=broker.keepalive_s,
+        password=None if broker.password_file is None else read_secret(settings.path(broker.password_file)).strip(),
+        ca_file=None if broker.ca_file is None else settings.path(broker.ca_file),
+        cert_file=None if broker.cert_file is None else settings.path(broker.cert_file),
+        key_file=None if broker.key_file is None else settings.path(broker.key_file),
+    )
+
+
+def make_state_dir(state_dir: Path) -> None:
+    """Make the directory for the journal, for this user only.
+
+    Raises:
+        AgentError: it cannot be made.
+    """
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"{state_dir}: cannot make the state directory ({error}); make it, or change state_dir"
+        raise AgentError(msg) from error
+
+
+def _work(settings: LoadedSettings) -> None:
+    values = settings.values
+    clock, inbox = SystemClock(values.boot_id), Inbox()
+    driver = make_driver(settings, clock)
+    driver.listen(inbox.post)
+    signer = FileSigner(settings.path(values.report_key_file))
+    find_key = load_command_keys([settings.path(name) for name in values.command_key_files]).get
+    link = MqttLink(make_address(settings), clock.boot_id, inbox.post, clock.known_unix_s)
+    journal = SqliteJournal(settings.journal_file, values.journal.synchronous)
+    try:
+        ports = Ports(clock=clock, driver=driver, journal=journal, link=link, signer=signer)
+        runner = Runner(Device(values.device, find_key, ports, settings.limits), inbox, clock)
+        _stop_on_signals(runner)
+        logger.info("agent runs device=%s boot_id=%s key_id=%s", values.device, clock.boot_id, signer.key_id)
+        link.start()
+        runner.run()
+    finally:
+        link.close()
+        journal.close()
+
+
+def _stop_on_signals(runner: Runner) -> None:
+    def stop(signal_number: int, _frame: FrameType | None) -> None:
+        logger.info("agent stops signal=%d", signal_number)
+        runner.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _only_agent(state_dir: Path) -> IO[str]:
+    """Hold the directory's lock file, so that two agents never share a journal. The kernel frees it at our death."""
+    lock_file = (state_dir / "agent.lock").open("w", encoding="ascii")
+    try:
+        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock_file.close()
+        msg = f"{state_dir}: another agent runs on this state directory; stop it first"
+        raise AgentError(msg) from error
+    return lock_file

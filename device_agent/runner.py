@@ -1,0 +1,37 @@
+"""The runner: one loop in one thread decides; everything else only posts to its inbox (STYLE 3)."""
+
+from __future__ import annotations
+
+import threading
+
+from device_agent.device import Device
+from device_agent.inbox import Inbox
+from device_agent.ports import Clock
+
+
+class Runner:
+    """Turns events and time into calls of a ``Device``. Sleeps whenever nothing is due."""
+
+    def __init__(self, device: Device, inbox: Inbox, clock: Clock) -> None:
+        self._device = device
+        self._inbox = inbox
+        self._clock = clock
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Work until ``stop``; the boot is reported first."""
+        self._device.start()
+        while not self._stopping.is_set():
+            event = self._inbox.take(self._wait_s())
+            if event is not None:
+                self._device.feed(event)
+            self._device.tick()
+
+    def stop(self) -> None:
+        """End ``run`` soon; may be called from any thread and from a signal handler."""
+        self._stopping.set()
+        self._inbox.wake()
+
+    def _wait_s(self) -> float | None:
+        due_ms = self._device.due_ms()
+        return None if due_ms is None else max(0, due_ms - self._clock.uptime_ms()) / 1_000

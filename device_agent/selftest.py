@@ -1,0 +1,92 @@
+"""``unlatch-agent selftest``: checks what the agent needs. Moves nothing, disturbs no running agent."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from device_agent.clock import SystemClock
+from device_agent.errors import AgentError
+from device_agent.journal import SqliteJournal
+from device_agent.keys import FileSigner, load_command_keys
+from device_agent.link import Address
+from device_agent.program import make_address, make_driver, make_state_dir
+from device_agent.settings import LoadedSettings
+
+CONNECT_TIMEOUT_S: Final = 5.0  # mobile networks answer within two
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; ``detail`` says what is there, or what to do."""
+
+    name: str
+    good: bool
+    detail: str
+
+
+def check_all(settings: LoadedSettings) -> list[Finding]:
+    """Run all checks, also after one has failed."""
+    checks: dict[str, Callable[[LoadedSettings], str]] = {
+        "report key": _report_key,
+        "command keys": _command_keys,
+        "journal": _journal,
+        "lock driver": _driver,
+        "broker": _broker,
+    }
+    return [_find(name, check, settings) for name, check in checks.items()]
+
+
+def _find(name: str, check: Callable[[LoadedSettings], str], settings: LoadedSettings) -> Finding:
+    try:
+        return Finding(name, good=True, detail=check(settings))
+    except (AgentError, OSError) as error:
+        return Finding(name, good=False, detail=str(error))
+
+
+def _report_key(settings: LoadedSettings) -> str:
+    return f"key id {FileSigner(settings.path(settings.values.report_key_file)).key_id}"
+
+
+def _command_keys(settings: LoadedSettings) -> str:
+    keys = load_command_keys([settings.path(name) for name in settings.values.command_key_files])
+    return f"key ids {', '.join(keys)}"
+
+
+def _journal(settings: LoadedSettings) -> str:
+    make_state_dir(settings.path(settings.values.state_dir))
+    journal = SqliteJournal(settings.journal_file, settings.values.journal.synchronous)
+    try:
+        snapshot = journal.snapshot()
+    finally:
+        journal.close()
+    waiting = snapshot.last_seq - snapshot.acked_through
+    return f"{snapshot.journal_id}, newest report {snapshot.last_seq}, {waiting} wait for an acknowledgement"
+
+
+def _driver(settings: LoadedSettings) -> str:
+    driver = make_driver(settings, SystemClock(settings.values.boot_id))
+    return f"bolt {driver.status().bolt}; can {', '.join(sorted(driver.actions))}"
+
+
+def _broker(settings: LoadedSettings) -> str:
+    """Reach the broker without signing in: a second client with our id would throw a running agent out."""
+    address = make_address(settings)
+    place = f"{address.host}:{address.port}"
+    try:
+        with socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S) as plain:
+            return f"{place} answers" if address.ca_file is None else f"{place} answers, {_shake_hands(plain, address)}"
+    except OSError as error:
+        msg = f"{place}: {error}; check broker.host, broker.port, the certificates and the network"
+        raise AgentError(msg) from error
+
+
+def _shake_hands(plain: socket.socket, address: Address) -> str:
+    context = ssl.create_default_context(cafile=address.ca_file)
+    if address.cert_file is not None:
+        context.load_cert_chain(address.cert_file, address.key_file)
+    with context.wrap_socket(plain, server_hostname=address.host) as secured:
+        return str(secured.version())

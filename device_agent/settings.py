@@ -1,0 +1,156 @@
+"""The agent's settings: one TOML file. Relative paths are relative to it."""
+
+from __future__ import annotations
+
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from broker.contract.messages import DeviceId, Id
+from device_agent.core.limits import Limits
+from device_agent.errors import SettingsError
+from device_agent.journal import Synchronous
+
+DEFAULTS: Final = Limits()
+
+EXAMPLE: Final = """\
+device = "0123456789"                     # ten characters of Crockford base32, as registered
+state_dir = "/var/lib/unlatch-agent"      # the journal lives here
+report_key_file = "report_key.pem"        # P-256, PKCS#8, mode 0600
+command_key_files = ["command_key.pem"]   # Ed25519, public; two while they are being changed
+
+[broker]
+host = "broker.example.org"
+port = 8883
+ca_file = "ca.pem"
+cert_file = "device.pem"                  # its CN is the device id
+key_file = "device_key.pem"
+# password_file = "password"              # instead of a certificate, mode 0600
+
+[lock]
+driver = "memory"
+kind = "bike"
+"""
+
+Port = Annotated[int, Meta(ge=1, le=65_535)]
+Milliseconds = Annotated[int, Meta(ge=0)]
+
+
+class Kind(StrEnum):
+    """What the lock is on."""
+
+    BIKE = "bike"
+    POD = "pod"
+
+
+class DriverName(StrEnum):
+    """Which lock driver to load."""
+
+    MEMORY = "memory"
+
+
+class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach the broker. The user name and client id are the device id.
+
+    Attributes:
+        keepalive_s: the broker takes a silent device for gone after one and a half times this.
+        ca_file: turns TLS on.
+        cert_file: the device's certificate, with ``key_file``.
+    """
+
+    host: Annotated[str, Meta(min_length=1)]
+    port: Port = 8883
+    keepalive_s: Annotated[int, Meta(ge=5, le=300)] = 30
+    password_file: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+
+class JournalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to keep the journal; anything but FULL can forget a movement in a power cut."""
+
+    synchronous: Synchronous = Synchronous.FULL
+
+
+class LockSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which lock this is. ``movement_ms`` is for the memory driver."""
+
+    driver: DriverName = DriverName.MEMORY
+    kind: Kind = Kind.BIKE
+    movement_ms: Milliseconds = 800
+    max_drive_ms: Annotated[int, Meta(ge=100, le=10_000)] = DEFAULTS.max_drive_ms
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings; see ``EXAMPLE``. ``boot_id`` replaces the kernel's, for tests only."""
+
+    device: DeviceId
+    state_dir: str
+    report_key_file: str
+    command_key_files: Annotated[list[str], Meta(min_length=1)]
+    broker: BrokerSettings
+    journal: JournalSettings = JournalSettings()
+    lock: LockSettings = LockSettings()
+    heartbeat_interval_ms: Annotated[int, Meta(ge=100)] = DEFAULTS.heartbeat_interval_ms
+    boot_id: Id | None = None
+
+
+class LoadedSettings:
+    """Settings and the file they come from, which relative paths are relative to."""
+
+    def __init__(self, file: Path, values: Settings) -> None:
+        self.file = file
+        self.values = values
+
+    def path(self, name: str) -> Path:
+        """Return a path of the settings, made absolute."""
+        return (self.file.parent / name).absolute()
+
+    @property
+    def journal_file(self) -> Path:
+        """Where the journal is."""
+        return self.path(self.values.state_dir) / "journal.sqlite"
+
+    @property
+    def body_file(self) -> Path:
+        """Where the memory driver writes its history."""
+        return self.path(self.values.state_dir) / "body.jsonl"
+
+    @property
+    def limits(self) -> Limits:
+        """The core's limits with what the settings change."""
+        return Limits(
+            heartbeat_interval_ms=self.values.heartbeat_interval_ms, max_drive_ms=self.values.lock.max_drive_ms
+        )
+
+
+def load(file: Path) -> LoadedSettings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: naming the file, the key and what to do.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(file, f"cannot read the settings ({error}); name the file with --config") from error
+    try:
+        values = msgspec.convert(tomllib.loads(text), Settings)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(file, f"not TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise SettingsError(file, f"{error}; an example is in: unlatch-agent run --help") from error
+    _check_tls(file, values.broker)
+    return LoadedSettings(file, values)
+
+
+def _check_tls(file: Path, broker: BrokerSettings) -> None:
+    if (broker.cert_file is None) != (broker.key_file is None):
+        raise SettingsError(file, "broker.cert_file and broker.key_file belong together: give both or neither")
+    if broker.cert_file and not broker.ca_file:
+        raise SettingsError(file, "broker.cert_file needs broker.ca_file, the authority that signed the broker's own")

@@ -89,15 +89,19 @@ def _upgrade(connection: Connection) -> str:
 
 
 def _on(url: str, work: Callable[[Connection], T], *, writes: bool = False) -> T:
-    """Run ``work`` on a connection to ``url``, in one transaction."""
     try:
-        if url.startswith("sqlite:///"):
-            return _on_sqlite(url, work, writes=writes)
-        return asyncio.run(_on_postgres(url, work))
+        return _run(url, work, writes=writes)
     except (OSError, SQLAlchemyError, asyncpg.PostgresError) as error:
         cause = getattr(error, "orig", None) or error
         msg = f"Cannot use the database {_shown(url)}: {cause}\nSee that it exists and check UNLATCH_DATABASE_URL."
         raise SetupError(msg) from error
+
+
+def _run(url: str, work: Callable[[Connection], T], *, writes: bool) -> T:
+    """Run ``work`` on a connection to ``url``, in one transaction."""
+    if url.startswith("sqlite:///"):
+        return _on_sqlite(url, work, writes=writes)
+    return asyncio.run(_on_postgres(url, work))
 
 
 def _on_sqlite(url: str, work: Callable[[Connection], T], *, writes: bool) -> T:

@@ -1,0 +1,38 @@
+"""What can be wrong with managing devices."""
+
+from __future__ import annotations
+
+from session_service.errors import ConflictError, MalformedError, NotFoundError
+
+
+class UnknownDeviceError(NotFoundError):
+    """There is no device by this id."""
+
+    title = "There is no such device"
+
+
+class UnknownAlertError(NotFoundError):
+    """The device has no such alert that is open."""
+
+    title = "There is no such alert"
+
+
+class NumberTakenError(ConflictError):
+    """Another device bears this number."""
+
+    type = "number-taken"
+    title = "This number is on another device"
+
+
+class InMaintenanceError(ConflictError):
+    """A person has taken it out of service, and a person puts it back."""
+
+    type = "in-maintenance"
+    title = "The device is in maintenance"
+
+
+class ReportKeyError(MalformedError):
+    """It is no public key that can sign reports (DESIGN 3: ES256)."""
+
+    type = "malformed-report-key"
+    title = "This is not a public P-256 key"

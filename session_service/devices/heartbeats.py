@@ -1,0 +1,144 @@
+"""SQL for what the gateway hears of devices: signs of life, many in a transaction, and the anchors they make.
+
+``anchor.py`` has the rules in plain code; they stand here again as conditions, so that a batch of any size is two
+statements. A test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Float,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from broker.contract.messages import Heartbeat
+from session_service.database import table_of
+from session_service.devices.anchor import MAX_AGE_MS, Anchor
+from session_service.devices.model import DeviceBoot, DeviceState
+
+VERSION_CHARS: Final = 40  # the column's; the contract sets no bound, and nobody reads more
+
+_STATE: Final = table_of(DeviceState)
+_BOOT: Final = table_of(DeviceBoot)
+
+
+class Beat(NamedTuple):
+    """A heartbeat whose signature is good, and the real time at which it arrived."""
+
+    heartbeat: Heartbeat
+    arrived_at_ms: int
+
+
+_OLD_NEWS: Final = exists().where(
+    _BOOT.c.device_id == bindparam("device_"),
+    _BOOT.c.boot_id == bindparam("boot_"),
+    _BOOT.c.anchor_uptime_ms >= bindparam("uptime_"),
+)
+_NOTE_STATE: Final = (
+    update(_STATE)
+    .where(
+        _STATE.c.device_id == bindparam("device_"),
+        or_(_STATE.c.seen_at_ms.is_(None), _STATE.c.seen_at_ms <= bindparam("at_")),
+        ~_OLD_NEWS,
+    )
+    .values(
+        boot_id=bindparam("boot_"),
+        seen_at_ms=bindparam("at_"),
+        bolt=bindparam("bolt_"),
+        door_shut=bindparam("door_shut_"),
+        occupied=bindparam("occupied_"),
+        battery_percent=bindparam("battery_"),
+        # where it was last is worth more than nothing, when it stands in a cellar
+        lat=func.coalesce(bindparam("lat_", type_=Float), _STATE.c.lat),
+        lon=func.coalesce(bindparam("lon_", type_=Float), _STATE.c.lon),
+        outbox_depth=bindparam("depth_"),
+        agent_version=bindparam("agent_"),
+    )
+)
+_GOES_ON: Final = bindparam("uptime_", type_=BigInteger) > _BOOT.c.anchor_uptime_ms
+_RAISE: Final = (
+    update(_BOOT)
+    .where(
+        _BOOT.c.device_id == bindparam("device_"),
+        _BOOT.c.boot_id == bindparam("boot_"),
+        _GOES_ON,
+        bindparam("uptime_", type_=BigInteger) - bindparam("at_", type_=BigInteger)
+        > _BOOT.c.anchor_uptime_ms - _BOOT.c.anchor_at_ms,
+    )
+    .values(anchor_uptime_ms=bindparam("uptime_"), anchor_at_ms=bindparam("at_"))
+)
+_MOMENT: Final = (
+    select(_BOOT.c.boot_id, _BOOT.c.anchor_uptime_ms, _BOOT.c.anchor_at_ms)
+    .join_from(_STATE, _BOOT, and_(_BOOT.c.device_id == _STATE.c.device_id, _BOOT.c.boot_id == _STATE.c.boot_id))
+    .where(_STATE.c.device_id == bindparam("device_"))
+)
+
+
+def _renew(insert: Any) -> Any:  # noqa: ANN401 - the two dialects' inserts share no class with on_conflict
+    new = insert(_BOOT).values(
+        device_id=bindparam("device_"),
+        boot_id=bindparam("boot_"),
+        anchor_uptime_ms=bindparam("uptime_"),
+        anchor_at_ms=bindparam("at_"),
+    )
+    at, uptime = new.excluded.anchor_at_ms, new.excluded.anchor_uptime_ms
+    lead = _BOOT.c.anchor_uptime_ms - _BOOT.c.anchor_at_ms
+    return new.on_conflict_do_update(
+        index_elements=[_BOOT.c.device_id, _BOOT.c.boot_id],
+        set_={"anchor_uptime_ms": uptime, "anchor_at_ms": at},
+        where=and_(uptime > _BOOT.c.anchor_uptime_ms, or_(at - _BOOT.c.anchor_at_ms > MAX_AGE_MS, uptime - at >= lead)),
+    )
+
+
+_RENEW: Final = {"sqlite": _renew(sqlite.insert), "postgresql": _renew(postgresql.insert)}
+
+
+def note(connection: Connection, beats: Sequence[Beat]) -> None:
+    """Bring states and anchors up to date; of registered devices only."""
+    rows = sorted((_row(beat) for beat in beats), key=lambda row: str(row["device_"]))
+    if rows:
+        connection.execute(_NOTE_STATE, rows)
+        connection.execute(_RENEW[connection.dialect.name], rows)
+
+
+def _row(beat: Beat) -> dict[str, object]:
+    heartbeat, status = beat.heartbeat, beat.heartbeat.status
+    position = status.position
+    return {
+        "device_": heartbeat.device,
+        "boot_": heartbeat.boot_id,
+        "uptime_": heartbeat.uptime_ms,
+        "at_": beat.arrived_at_ms,
+        "bolt_": str(status.bolt),
+        "door_shut_": status.door_shut,
+        "occupied_": status.occupied,
+        "battery_": status.battery_percent,
+        "lat_": None if position is None else position.lat,
+        "lon_": None if position is None else position.lon,
+        "depth_": heartbeat.outbox_depth,
+        "agent_": "".join(filter(str.isprintable, heartbeat.agent_version))[:VERSION_CHARS],
+    }
+
+
+def raise_anchor(connection: Connection, device_id: str, boot_id: str, anchor: Anchor) -> None:
+    """Let a report's word raise the anchor of its boot, if that has one."""
+    values = {"device_": device_id, "boot_": boot_id, "uptime_": anchor.uptime_ms, "at_": anchor.at_ms}
+    connection.execute(_RAISE, values)
+
+
+def current_anchor(connection: Connection, device_id: str) -> tuple[str, Anchor] | None:
+    """Return a device's current boot and its anchor, or ``None`` if the device has never been heard of."""
+    row = connection.execute(_MOMENT, {"device_": device_id}).first()
+    return None if row is None else (row.boot_id, Anchor(row.anchor_uptime_ms, row.anchor_at_ms))

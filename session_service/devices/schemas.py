@@ -1,0 +1,157 @@
+"""What the API says of devices."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from session_service.clock import rfc3339
+from session_service.devices.model import DeviceAlert, Kind, Service
+from session_service.devices.service import NewDevice, Presence, Seen, presence
+
+MAX_NUMBER = 2_147_483_647  # the column is an INTEGER
+PEM_CHARS = 1_000  # a P-256 key has 178
+
+Line = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""One line of text by a person; a NUL would be refused by PostgreSQL."""
+
+Why = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class DeviceIn(BaseModel):
+    """A device to register; position where it stands, for one that does not know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Kind
+    number: int = Field(ge=1, le=MAX_NUMBER, description="printed on the device; unique")
+    report_key_pem: str = Field(max_length=PEM_CHARS, description="public P-256 key, PEM")
+    site: Line = ""
+    lat: float | None = Field(default=None, ge=-90, le=90, allow_inf_nan=False)
+    lon: float | None = Field(default=None, ge=-180, le=180, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.lat is None) != (self.lon is None):
+            msg = "lat and lon go together"
+            raise ValueError(msg)
+        return self
+
+    def wish(self) -> NewDevice:
+        """Return it as the service takes it."""
+        return NewDevice(self.kind, self.number, self.report_key_pem, self.site, self.lat, self.lon)
+
+
+class RegisteredOut(BaseModel):
+    """What a new device needs to know: its id, and the public keys of the orders that it may obey, by key id."""
+
+    device_id: str
+    number: int
+    kind: Kind
+    command_keys: dict[str, str]
+
+
+class MaintenanceIn(BaseModel):
+    """Whether a device is in maintenance, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    on: bool
+    reason: Why
+
+
+class ReasonIn(BaseModel):
+    """Why a person does something."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Why
+
+
+class AlertOut(BaseModel):
+    """Something that a person should see."""
+
+    kind: str
+    detail: str
+    opened_at: str | None
+
+    @classmethod
+    def of(cls, alert: DeviceAlert) -> AlertOut:
+        """Return an alert as the API shows it."""
+        return cls(kind=alert.kind, detail=alert.detail, opened_at=rfc3339(alert.opened_at_ms))
+
+
+class DeviceOut(BaseModel):
+    """A device, and what it last said of itself: ``age_s`` seconds ago, ``null`` if it has never been heard of."""
+
+    device_id: str
+    number: int
+    kind: Kind
+    site: str
+    service: Service
+    service_reason: str
+    service_since: str | None
+    presence: Presence
+    seen_at: str | None
+    age_s: float | None
+    boot_id: str | None
+    bolt: str
+    door_shut: bool | None
+    occupied: bool | None
+    battery_percent: int | None
+    lat: float | None
+    lon: float | None
+    outbox_depth: int
+    agent_version: str
+    alerts: list[AlertOut]
+
+    @classmethod
+    def of(cls, seen: Seen, now_ms: int, stale_after_ms: int) -> Self:
+        """Return a device as the API shows it."""
+        device, state = seen.device, seen.state
+        age_ms = None if state.seen_at_ms is None else max(0, now_ms - state.seen_at_ms)
+        return cls(
+            device_id=device.id,
+            number=device.number,
+            kind=device.kind,
+            site=device.site,
+            service=device.service,
+            service_reason=device.service_reason,
+            service_since=rfc3339(device.service_since_ms),
+            presence=presence(state.seen_at_ms, now_ms, stale_after_ms),
+            seen_at=rfc3339(state.seen_at_ms),
+            age_s=None if age_ms is None else age_ms / 1000,
+            boot_id=state.boot_id,
+            bolt=state.bolt,
+            door_shut=state.door_shut,
+            occupied=state.occupied,
+            battery_percent=state.battery_percent,
+            lat=state.lat,
+            lon=state.lon,
+            outbox_depth=state.outbox_depth,
+            agent_version=state.agent_version,
+            alerts=[AlertOut.of(alert) for alert in seen.alerts],
+            **cls._more(seen),
+        )
+
+    @classmethod
+    def _more(cls, _seen: Seen) -> dict[str, object]:
+        return {}
+
+
+class OneDeviceOut(DeviceOut):
+    """One device; ``session_id`` names a session of it that has not ended: maintenance does not stop that one."""
+
+    session_id: str | None
+
+    @classmethod
+    def _more(cls, seen: Seen) -> dict[str, object]:
+        return {"session_id": seen.session_id}
+
+
+class DevicesOut(BaseModel):
+    """A page of devices; ask for the next one with ``after=next_after``."""
+
+    devices: list[DeviceOut]
+    next_after: int | None

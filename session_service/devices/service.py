@@ -1,0 +1,270 @@
+"""Rules of the registry: who may be let, who is there, and what a person should look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from sqlalchemy import Connection
+
+from broker.contract import keys
+from session_service import audit
+from session_service.clock import new_device_id, new_id
+from session_service.devices import heartbeats, repository
+from session_service.devices.anchor import Anchor, uptime_at
+from session_service.devices.errors import (
+    InMaintenanceError,
+    NumberTakenError,
+    ReportKeyError,
+    UnknownAlertError,
+    UnknownDeviceError,
+)
+from session_service.devices.heartbeats import Beat
+from session_service.devices.model import Device, DeviceAlert, DeviceState, Kind, Service
+
+CLEANING_RULE: Final = "rule:cleaning"
+
+
+class Availability(StrEnum):
+    """What keeps a device from being let, as far as the registry knows; whether it is taken, sessions know."""
+
+    FREE = "free"
+    CLEANING = "cleaning"
+    HELD = "held"
+    MAINTENANCE = "maintenance"
+    OFFLINE = "offline"
+
+
+class Presence(StrEnum):
+    """How fresh a device's last heartbeat is. Nothing else is believed: a birth or a will is a hint (DESIGN 3)."""
+
+    ONLINE = "online"
+    STALE = "stale"  # more than half the time has passed after which it counts as offline
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True)
+class NewDevice:
+    """A device to be registered; ``number`` is printed on it, ``report_key_pem`` is the public half of its key."""
+
+    kind: Kind
+    number: int
+    report_key_pem: str
+    site: str = ""
+    lat: float | None = None
+    lon: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A device as technicians see it; ``session_id`` is an unfinished session of it, if that was asked for."""
+
+    device: Device
+    state: DeviceState
+    alerts: list[DeviceAlert]
+    session_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who changes something (``operator:ID``, ``rule:NAME``, ``cli:USER``), why, and when (real time)."""
+
+    actor: str
+    why: str
+    now_ms: int
+
+
+# -- Who is there
+
+
+def availability(service: Service, seen_at_ms: int | None, now_ms: int, stale_after_ms: int) -> Availability:
+    """Return whether a device may be let. What people and rules decided comes before whether it answers."""
+    if service != Service.READY:
+        return Availability(service)
+    there = presence(seen_at_ms, now_ms, stale_after_ms) != Presence.OFFLINE
+    return Availability.FREE if there else Availability.OFFLINE
+
+
+def presence(seen_at_ms: int | None, now_ms: int, stale_after_ms: int) -> Presence:
+    """Return how fresh a sign of life is that came at ``seen_at_ms``."""
+    if seen_at_ms is None or now_ms - seen_at_ms > stale_after_ms:
+        return Presence.OFFLINE
+    return Presence.ONLINE if now_ms - seen_at_ms <= stale_after_ms // 2 else Presence.STALE
+
+
+def seen_between(wanted: Presence, now_ms: int, stale_after_ms: int) -> tuple[int | None, int | None]:
+    """Return from which and before which moment a device of that presence was last seen; ``None`` is open."""
+    online_ms, stale_ms = now_ms - stale_after_ms // 2, now_ms - stale_after_ms
+    return {
+        Presence.ONLINE: (online_ms, None),
+        Presence.STALE: (stale_ms, online_ms),
+        Presence.OFFLINE: (None, stale_ms),
+    }[wanted]
+
+
+def note_heartbeats(connection: Connection, beats: Sequence[Beat]) -> None:
+    """Write down signs of life of registered devices. A repeated, overtaken or replayed one changes nothing."""
+    heartbeats.note(connection, beats)
+
+
+def raise_anchor(connection: Connection, device_id: str, boot_id: str, *, uptime_ms: int, arrived_at_ms: int) -> None:
+    """Let a report that arrived at ``arrived_at_ms`` and speaks of ``uptime_ms`` raise its boot's anchor."""
+    heartbeats.raise_anchor(connection, device_id, boot_id, Anchor(uptime_ms, arrived_at_ms))
+
+
+def moment_of(connection: Connection, device_id: str, now_ms: int) -> tuple[str, int] | None:
+    """Return a device's boot and the uptime it has at least reached, or ``None`` if it was never heard of."""
+    found = heartbeats.current_anchor(connection, device_id)
+    return None if found is None else (found[0], uptime_at(found[1], now_ms))
+
+
+# -- The registry
+
+
+def register(connection: Connection, new: NewDevice, by: By) -> Device:
+    """Add a device. It is ready to be let as soon as it has been heard of.
+
+    Raises:
+        ReportKeyError: the report key is no public P-256 key in PEM.
+        NumberTakenError: another device bears the number.
+    """
+    device = Device(
+        id=new_device_id(),
+        kind=new.kind,
+        number=new.number,
+        site=new.site,
+        service=Service.READY,
+        service_since_ms=by.now_ms,
+        report_key_pem=_report_key(new.report_key_pem),
+        created_at_ms=by.now_ms,
+    )
+    if not repository.add(connection, device, DeviceState(device_id=device.id, lat=new.lat, lon=new.lon)):
+        msg = f"Number {new.number} is on another device. Print another number, or look at that one."
+        raise NumberTakenError(msg, number=new.number)
+    _audit(connection, device.id, "device.register", by)
+    return device
+
+
+def _report_key(pem: str) -> str:
+    try:
+        key = keys.load_public(pem)
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, EllipticCurvePublicKey):
+        msg = "Send the public half of the device's P-256 key as PEM, as `unlatch-agent` prints it."
+        raise ReportKeyError(msg)
+    return keys.public_pem(key)
+
+
+def look(connection: Connection, device_id: str) -> Seen:
+    """Return one device with its unfinished session.
+
+    Raises:
+        UnknownDeviceError: there is none by that id.
+    """
+    device = repository.by_id(connection, device_id)
+    state = repository.state_of(connection, device_id)
+    if device is None or state is None:
+        msg = "Look at the devices: GET /v1/ops/devices, or unlatch device list."
+        raise UnknownDeviceError(msg)
+    alerts = repository.open_alerts(connection, [device_id])
+    return Seen(device, state, alerts, repository.unfinished_session(connection, device_id))
+
+
+def look_at_all(connection: Connection, wanted: repository.Wanted) -> list[Seen]:
+    """Return a page of devices, in the order of their numbers."""
+    page = repository.page(connection, wanted)
+    alerts: dict[str, list[DeviceAlert]] = {device.id: [] for device, _ in page}
+    for alert in repository.open_alerts(connection, list(alerts)):
+        alerts[alert.device_id].append(alert)
+    return [Seen(device, state, alerts[device.id]) for device, state in page]
+
+
+# -- Service
+
+
+def set_maintenance(connection: Connection, device_id: str, *, on: bool, by: By) -> Seen:
+    """Take a device out of service, or put it back. A session that runs goes on; the answer names it.
+
+    Raises:
+        UnknownDeviceError: there is none by that id.
+    """
+    look(connection, device_id)
+    if on:
+        _move(connection, device_id, Service.MAINTENANCE, set(Service) - {Service.MAINTENANCE}, by)
+    else:
+        _move(connection, device_id, Service.READY, {Service.MAINTENANCE}, by)
+    return look(connection, device_id)
+
+
+def make_ready(connection: Connection, device_id: str, by: By) -> Seen:
+    """End cleaning, or a hold after somebody has looked.
+
+    Raises:
+        UnknownDeviceError: there is none by that id.
+        InMaintenanceError: it is in maintenance.
+    """
+    if look(connection, device_id).device.service == Service.MAINTENANCE:
+        msg = 'End the maintenance instead: POST /v1/ops/devices/{device_id}/maintenance with "on": false.'
+        raise InMaintenanceError(msg)
+    _move(connection, device_id, Service.READY, {Service.CLEANING, Service.HELD}, by)
+    return look(connection, device_id)
+
+
+def set_service(connection: Connection, device_id: str, to: Service, *, actor: str, why: str, now_ms: int) -> bool:
+    """Change a device's service by a rule; return whether it changed. Maintenance is a person's and stays."""
+    allowed = set(Service) - {to, Service.MAINTENANCE}
+    return _move(connection, device_id, to, allowed, By(actor, why, now_ms))
+
+
+def free_cleaned(connection: Connection, now_ms: int, cleaning_ms: int) -> list[str]:
+    """Let pods again that have been cleaning for ``cleaning_ms``; return their ids (DESIGN 4)."""
+    freed = repository.free_cleaned(connection, since_ms=now_ms - cleaning_ms, now_ms=now_ms)
+    for device_id in freed:
+        _audit(connection, device_id, "device.ready", By(CLEANING_RULE, "its time is over", now_ms))
+    return freed
+
+
+def _move(connection: Connection, device_id: str, to: Service, allowed_from: set[Service], by: By) -> bool:
+    reason = "" if to is Service.READY else by.why
+    moved = repository.set_service(connection, device_id, to, allowed_from=allowed_from, why=reason, now_ms=by.now_ms)
+    if moved:
+        _audit(connection, device_id, f"device.{to}", by)
+    return moved
+
+
+def _audit(connection: Connection, device_id: str, action: str, by: By) -> None:
+    audit.record(connection, at_ms=by.now_ms, actor=by.actor, action=action, subject=f"device:{device_id}", why=by.why)
+
+
+# -- Alerts
+
+
+def open_alert(connection: Connection, device_id: str, kind: str, detail: str, now_ms: int) -> bool:
+    """Ask for a person's look, once: while an alert of that kind is open, nothing is added. Return whether one was."""
+    alert = DeviceAlert(id=new_id(), device_id=device_id, kind=kind, detail=detail, opened_at_ms=now_ms)
+    return repository.open_alert(connection, alert)
+
+
+def clear_alert(connection: Connection, device_id: str, kind: str, now_ms: int) -> bool:
+    """Close the open alert of a kind, when its cause is gone; return whether there was one."""
+    return repository.clear_alert(connection, device_id, kind, now_ms)
+
+
+def dismiss_alert(connection: Connection, device_id: str, kind: str, by: By) -> Seen:
+    """Close an alert that a person has seen to.
+
+    Raises:
+        UnknownDeviceError: there is no such device.
+        UnknownAlertError: it has no open alert of that kind.
+    """
+    seen = look(connection, device_id)
+    if not clear_alert(connection, device_id, kind, by.now_ms):
+        msg = f"It may have been cleared already. Open now: {', '.join(a.kind for a in seen.alerts) or 'none'}."
+        raise UnknownAlertError(msg)
+    _audit(connection, device_id, "alert.clear", By(by.actor, f"{kind}: {by.why}", by.now_ms))
+    return look(connection, device_id)

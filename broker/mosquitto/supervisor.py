@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -18,6 +14,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from broker.contract.messages import MAX_MESSAGE_BYTES
+from broker.mosquitto.children import find_program, spawn
 from broker.mosquitto.passwords import new_password, password_line
 from broker.mosquitto.ports import LOOPBACK, free_port
 from broker.mosquitto.probe import signs_in
@@ -56,7 +53,7 @@ class Mosquitto:
         Raises:
             MosquittoError: there is no Mosquitto on this machine.
         """
-        self._program = _find_program()
+        self._program = _find_mosquitto()
         self._temporary = None if directory else tempfile.TemporaryDirectory(prefix="unlatch-mosquitto-")
         self.directory = directory or Path(self._temporary.name if self._temporary else "")
         self._port = port
@@ -157,7 +154,7 @@ class Mosquitto:
 
     def _came_up(self) -> bool:
         self._write_files()
-        process = self._spawn()
+        process = spawn([self._program, "-c", "mosquitto.conf"], self.directory, ["--pdeathsig", "KILL"])
         if self._answers(process):
             self._process = process
             return True
@@ -175,29 +172,6 @@ class Mosquitto:
             process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        # setpriv has the kernel kill the broker when the *thread* that started it ends. So that thread is one that
-        # waits for the broker and does nothing else: it ends before the broker only if the whole process does.
-        started: Future[subprocess.Popen[bytes]] = Future()
-        threading.Thread(target=self._run, args=(started,), name="mosquitto", daemon=True).start()
-        return started.result()
-
-    def _run(self, started: Future[subprocess.Popen[bytes]]) -> None:
-        try:
-            process = subprocess.Popen(  # noqa: S603  # nothing of the command comes from outside
-                [_find("setpriv"), "--pdeathsig", "KILL", self._program, "-c", "mosquitto.conf"],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                process_group=0,  # Ctrl-C in a terminal is for us; the broker goes last
-            )
-        except BaseException as error:  # noqa: BLE001  # handed over to the thread that waits for it
-            started.set_exception(error)
-        else:
-            started.set_result(process)
             process.wait()
 
     def _answers(self, process: subprocess.Popen[bytes]) -> bool:
@@ -235,20 +209,12 @@ class Mosquitto:
         return "\n".join(self.log_path.read_text().splitlines()[-5:]) if self.log_path.exists() else "(no log)"
 
 
-def _find_program() -> str:
+def _find_mosquitto() -> str:
     try:
-        return _find("mosquitto")
+        return find_program("mosquitto")
     except FileNotFoundError as error:
         msg = "Mosquitto is not installed; run: apt-get install --no-install-recommends mosquitto"
         raise MosquittoError(msg) from error
-
-
-def _find(name: str) -> str:
-    # Debian keeps mosquitto in /usr/sbin, which is not on everybody's path.
-    path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"]))
-    if path is None:
-        raise FileNotFoundError(name)
-    return path
 
 
 def _resource(name: str) -> str:

@@ -114,15 +114,6 @@ _SESSION_SUMS: Final = (
     .group_by(_TRANSFER.c.kind)
 )
 _FIND_TOP_UP: Final = select(_TOP_UP).where(_TOP_UP.c.id == bindparam("top_up_"))
-_RIDERS_TOP_UP: Final = (
-    select(_TOP_UP)
-    .join_from(_TOP_UP, _RIDER, _RIDER.c.id == _TOP_UP.c.rider_id)
-    .where(
-        _TOP_UP.c.id == bindparam("top_up_"),
-        _RIDER.c.id == bindparam("rider_"),
-        _RIDER.c.token_nonce == bindparam("nonce_"),
-    )
-)
 _READ_WALLET: Final = (
     select(_WALLET)
     .join_from(_WALLET, _RIDER, _RIDER.c.id == _WALLET.c.rider_id)
@@ -268,17 +259,19 @@ def find_top_up(connection: Connection, top_up_id: str) -> TopUp | None:
     return first(connection, TopUp, _FIND_TOP_UP, top_up_=top_up_id)
 
 
-def riders_top_up(connection: Connection, top_up_id: str, rider_id: str, token_nonce: str) -> TopUp | None:
-    """Return a top-up of this rider, or ``None``."""
-    return first(connection, TopUp, _RIDERS_TOP_UP, top_up_=top_up_id, rider_=rider_id, nonce_=token_nonce)
-
-
-def link_payment(connection: Connection, top_up_id: str, payment_id: str, pay_url: str | None) -> None:
-    """Write down the provider's name for a payment, unless one is known: it never changes."""
+def link_payment(connection: Connection, top_up_id: str, payment_id: str, pay_url: str) -> None:
+    """Write down where a top-up is paid, unless that is known: it never changes."""
     unknown = and_(_TOP_UP.c.id == top_up_id, _TOP_UP.c.pay_url.is_(None))
     connection.execute(update(_TOP_UP).where(unknown).values(payment_id=payment_id, pay_url=pay_url))
 
 
-def end_top_up(connection: Connection, top_up_id: str, status: TopUpStatus, at_ms: int) -> None:
-    """Write down how a top-up ended."""
-    connection.execute(update(_TOP_UP).where(_TOP_UP.c.id == top_up_id).values(status=status, ended_at_ms=at_ms))
+def pay_top_up(connection: Connection, top_up_id: str, payment_id: str, at_ms: int) -> None:
+    """Write down that a top-up was paid."""
+    paid = {"status": TopUpStatus.PAID, "payment_id": payment_id, "ended_at_ms": at_ms}
+    connection.execute(update(_TOP_UP).where(_TOP_UP.c.id == top_up_id).values(paid))
+
+
+def fail_top_up(connection: Connection, top_up_id: str, at_ms: int) -> None:
+    """Write down that a top-up failed, unless it was paid meanwhile."""
+    pending = and_(_TOP_UP.c.id == top_up_id, _TOP_UP.c.status == TopUpStatus.PENDING)
+    connection.execute(update(_TOP_UP).where(pending).values(status=TopUpStatus.FAILED, ended_at_ms=at_ms))

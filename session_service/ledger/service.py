@@ -3,25 +3,24 @@
 Every function runs in the caller's transaction and never commits. If one raises, the caller's transaction must be
 rolled back, as ``Database.write`` does. Times are real time in milliseconds.
 
-A transfer is named by its key. The same key with the same content gives the first result again and moves nothing;
-with other content it is an error. The moment is no part of the content: a repeat comes later. Transfers, postings
-and ends of holds are never changed: triggers of the migration refuse it, and no function here tries.
+Transfers are named by keys, so each happens once (``transfers.py``). Transfers, postings and ends of holds are never
+changed: triggers of the migration refuse it, and no function here tries.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
-from session_service import audit, clock
+from session_service import audit
 from session_service.errors import NotFoundError, NotSignedInError, Problem, SetupError
 from session_service.ledger import repository, rules
 from session_service.ledger.errors import HoldEndedError, TransferConflictError
 from session_service.ledger.model import Account, AccountKind, HoldEndKind, Transfer, Wallet
 from session_service.ledger.repository import LockedHold, LockedWallet
 from session_service.ledger.rules import Leg
+from session_service.ledger.transfers import first_legs, new_transfer
 from session_service.riders.token import SIGN_IN
 
 FARE: Final = "fare"
@@ -158,11 +157,13 @@ def settle(connection: Connection, *, hold_id: str, fare_minor: int, revenue_acc
         release_hold(connection, hold_id, at_ms=at_ms)
         return Settlement(0, 0)
     hold = _lock_hold(connection, hold_id)
-    transfer = _transfer(FARE, f"fare:{hold.session_id}", hold.session_id, at_ms, hold_id, fare_minor, revenue_account)
+    transfer = new_transfer(
+        FARE, f"fare:{hold.session_id}", hold.session_id, at_ms, hold_id, fare_minor, revenue_account
+    )
     if hold.ended is not None and hold.ended is not HoldEndKind.POSTED:
         raise _ended(hold, hold.ended)
     if not repository.add_transfer(connection, transfer.model_dump()):
-        return _settlement(hold.rider_id, _first_legs(connection, transfer) or [])
+        return _settlement(hold.rider_id, first_legs(connection, transfer) or [])
     if not repository.end_hold(connection, hold_id, HoldEndKind.POSTED, at_ms, transfer.id):
         raise _ended(hold, repository.how_ended(connection, hold_id))
     charged = rules.charge(rules.end_hold(hold.balances, hold.amount_minor), fare_minor)
@@ -188,15 +189,17 @@ def charge_after_release(  # noqa: PLR0913 - the facts of one decision
         TransferConflictError: the key has been used with other content.
     """
     hold = _lock_session(connection, session_id)
-    transfer = _transfer(CHARGE, key, session_id, at_ms, amount_minor, revenue_account)
-    if (legs := _first_legs(connection, transfer)) is not None:
+    transfer = new_transfer(CHARGE, key, session_id, at_ms, amount_minor, revenue_account)
+    if (legs := first_legs(connection, transfer)) is not None:
         return _settlement(hold.rider_id, legs)
     if hold.ended is None:
         msg = "Settle the hold of this session instead: it is open."
         raise HoldEndedError(msg, ended=None)
     charged = rules.charge(hold.balances, amount_minor)
     repository.add_transfer(connection, transfer.model_dump())
-    audit.record(connection, at_ms=at_ms, actor=actor, action="charge", subject=f"session:{session_id}", why=why)
+    audit.record(
+        connection, at_ms=at_ms, actor=actor, action="session.charge", subject=f"session:{session_id}", why=why
+    )
     return _book_charge(connection, hold, transfer, revenue_account, charged)
 
 
@@ -213,8 +216,8 @@ def refund(  # noqa: PLR0913 - the facts of one decision
         TransferConflictError: the key has been used with other content.
     """
     hold = _lock_session(connection, session_id)
-    transfer = _transfer(REFUND, key, session_id, at_ms, amount_minor)
-    if (legs := _first_legs(connection, transfer)) is not None:
+    transfer = new_transfer(REFUND, key, session_id, at_ms, amount_minor)
+    if (legs := first_legs(connection, transfer)) is not None:
         return _settlement(hold.rider_id, legs)
     sums = repository.session_sums(connection, session_id)
     rules.check_refund(amount_minor, sums.get(FARE, 0) + sums.get(CHARGE, 0), sums.get(REFUND, 0))
@@ -223,7 +226,9 @@ def refund(  # noqa: PLR0913 - the facts of one decision
     legs = rules.credit_legs(hold.rider_id, rules.ADJUSTMENT, credited)
     repository.add_legs(connection, transfer.id, hold.currency, legs)
     repository.save_wallet(connection, hold.rider_id, credited.after)
-    audit.record(connection, at_ms=at_ms, actor=actor, action="refund", subject=f"session:{session_id}", why=why)
+    audit.record(
+        connection, at_ms=at_ms, actor=actor, action="session.refund", subject=f"session:{session_id}", why=why
+    )
     return Settlement(credited.to_wallet_minor, credited.to_debt_minor)
 
 
@@ -234,27 +239,6 @@ def _book_charge(
     repository.add_legs(connection, transfer.id, hold.currency, legs)
     repository.save_wallet(connection, hold.rider_id, charged.after)
     return Settlement(charged.paid_minor, charged.debt_minor)
-
-
-def _transfer(kind: str, key: str, session_id: str | None, at_ms: int, *asked: str | int) -> Transfer:
-    content = "\n".join(map(str, (kind, session_id, *asked)))
-    fingerprint = hashlib.sha256(content.encode()).hexdigest()
-    return Transfer(id=clock.new_id(), key=key, fingerprint=fingerprint, kind=kind, session_id=session_id, at_ms=at_ms)
-
-
-def _first_legs(connection: Connection, transfer: Transfer) -> list[Leg] | None:
-    """Return the legs of the transfer that has this key already, or ``None`` if none has.
-
-    Raises:
-        TransferConflictError: that transfer has other content.
-    """
-    stored = repository.find_transfer(connection, transfer.key)
-    if stored is None:
-        return None
-    if stored.fingerprint != transfer.fingerprint:
-        msg = "Use a new key for a new transfer, or repeat the first one unchanged."
-        raise TransferConflictError(msg, key=transfer.key)
-    return repository.legs_of(connection, stored.id)
 
 
 def _settlement(rider_id: str, legs: list[Leg]) -> Settlement:

@@ -86,7 +86,7 @@ def set_tariff(connection: Connection, kind: str, terms: Tariff, from_ms: int, a
         connection,
         at_ms=at_ms,
         actor=actor,
-        action="set tariff",
+        action="tariff.set",
         subject=f"tariff:{row.id}",
         why=f"{kind} from {clock.rfc3339(from_ms)}",
     )

@@ -40,5 +40,7 @@ def revoke_token(connection: Connection, rider_id: str, *, at_ms: int, actor: st
     if not repository.set_token_nonce(connection, rider_id, renewed.nonce):
         msg = "No rider has this id."
         raise NotFoundError(msg)
-    audit.record(connection, at_ms=at_ms, actor=actor, action="revoke token", subject=f"rider:{rider_id}", why=why)
+    audit.record(
+        connection, at_ms=at_ms, actor=actor, action="rider.revoke_token", subject=f"rider:{rider_id}", why=why
+    )
     return renewed

@@ -8,6 +8,7 @@ import pytest
 import pytest_socket
 
 from broker.mosquitto.supervisor import Mosquitto
+from tests.support.postgres import Postgres
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -31,3 +32,10 @@ def own_mosquitto() -> Iterator[Mosquitto]:
     """A broker for one test, to be killed, frozen and filled at will."""
     with Mosquitto() as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server for all tests; each makes its own databases on it (``new_database``)."""
+    with Postgres() as server:
+        yield server

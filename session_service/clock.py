@@ -49,6 +49,10 @@ class Clock:
             return real_ms
         return self.civil_start_ms + round((real_ms - self.real_start_ms) * self.civil_speed)
 
+    def real_span_ms(self, civil_span_ms: int) -> int:
+        """Return how much real time a span of civil time takes."""
+        return round(civil_span_ms / self.civil_speed)
+
 
 def rfc3339(moment_ms: int | None) -> str | None:
     """Return a stored time as the API shows it: UTC with milliseconds, or ``None``."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
@@ -118,7 +118,7 @@ async def answer_once(database: Database, named: Once, now_ms: int, work: Callab
 
 
 _TABLE: Final = table_of(IdempotencyRow)
-_ROW: Final = {
+_ROW: Final[dict[str, Any]] = {
     "scope": bindparam("scope_"),
     "key": bindparam("key_"),
     "fingerprint": bindparam("fingerprint_"),

@@ -23,7 +23,6 @@ class ReportRow(SQLModel, table=True):
     uptime_ms: int = big()
     kind: str = Field(max_length=12)
     command_id: str | None = Field(default=None, max_length=36)
-    session_id: str | None = Field(default=None, max_length=26, index=True)
     at_ms: int = big()
     received_at_ms: int = big()
     token: str = Field(sa_type=Text)

@@ -10,7 +10,7 @@ class SessionState(StrEnum):
     """Where a session stands."""
 
     REQUESTED = "requested"  # being decided; never stored
-    HELD = "held"  # money is set aside, the command is on its way out
+    HELD = "held"  # money is set aside
     UNLOCKING = "unlocking"
     ACTIVE = "active"
     PAUSED = "paused"
@@ -28,7 +28,7 @@ class Event(StrEnum):
 
     HOLD_PLACED = "hold_placed"
     REFUSED = "refused"
-    COMMAND_SENT = "command_sent"
+    COMMAND_ISSUED = "command_issued"
     UNLOCKED = "unlocked"  # evidence
     STAYED_SHUT = "stayed_shut"  # evidence
     ANSWER_OVERDUE = "answer_overdue"
@@ -37,6 +37,7 @@ class Event(StrEnum):
     LOCKED = "locked"  # evidence
     FINISH_PRESSED = "finish_pressed"
     USED_ON = "used_on"  # evidence: moved or opened after Finish
+    LOCK_REFUSED = "lock_refused"  # the door stands open, or the bolt jammed: the rider can mend that and press again
     LOCK_OVERDUE = "lock_overdue"
     LOCKED_LATE = "locked_late"  # evidence that comes when the case has gone to review
     PAST_CAP = "past_cap"  # longer than the longest session of its tariff
@@ -61,7 +62,7 @@ _S, _E = SessionState, Event
 MOVES: Final[dict[tuple[SessionState, Event], SessionState]] = {
     (_S.REQUESTED, _E.HOLD_PLACED): _S.HELD,
     (_S.REQUESTED, _E.REFUSED): _S.REFUSED,
-    (_S.HELD, _E.COMMAND_SENT): _S.UNLOCKING,
+    (_S.HELD, _E.COMMAND_ISSUED): _S.UNLOCKING,
     (_S.UNLOCKING, _E.UNLOCKED): _S.ACTIVE,
     (_S.UNLOCKING, _E.STAYED_SHUT): _S.NOT_UNLOCKED,
     (_S.UNLOCKING, _E.ANSWER_OVERDUE): _S.UNKNOWN,
@@ -76,13 +77,14 @@ MOVES: Final[dict[tuple[SessionState, Event], SessionState]] = {
     (_S.PAUSED, _E.FINISH_PRESSED): _S.LOCKING,
     (_S.LOCKING, _E.LOCKED): _S.SETTLING,
     (_S.LOCKING, _E.USED_ON): _S.LOCKING,
+    (_S.LOCKING, _E.FINISH_PRESSED): _S.LOCKING,  # again; the meter stands at the first
+    (_S.LOCKING, _E.LOCK_REFUSED): _S.LOCKING,
     (_S.LOCKING, _E.LOCK_OVERDUE): _S.REVIEW,
     (_S.REVIEW, _E.USED_ON): _S.REVIEW,
     (_S.REVIEW, _E.LOCKED_LATE): _S.SETTLING,
     (_S.ACTIVE, _E.PAST_CAP): _S.REVIEW,
     (_S.PAUSED, _E.PAST_CAP): _S.REVIEW,
-    (_S.UNLOCKING, _E.ENDED_BY_OPERATOR): _S.SETTLING,
-    (_S.UNKNOWN, _E.ENDED_BY_OPERATOR): _S.SETTLING,
+    (_S.UNKNOWN, _E.ENDED_BY_OPERATOR): _S.NOT_UNLOCKED,  # proof may still come, and leads to review from there
     (_S.ACTIVE, _E.ENDED_BY_OPERATOR): _S.SETTLING,
     (_S.PAUSED, _E.ENDED_BY_OPERATOR): _S.SETTLING,
     (_S.LOCKING, _E.ENDED_BY_OPERATOR): _S.SETTLING,

@@ -1,0 +1,158 @@
+"""The service as an ASGI application: its parts, their order of coming and going, and its errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from session_service import health, metrics
+from session_service.clock import Clock
+from session_service.commands.dispatcher import Dispatcher
+from session_service.commands.endpoints import router as commands_router
+from session_service.context import Context
+from session_service.database import Database, open_database
+from session_service.devices.endpoints import router as devices_router
+from session_service.errors import TYPE_PREFIX, MalformedError, Problem
+from session_service.fleet.gateway import Gateway
+from session_service.labels.genuine import label_keys
+from session_service.labels.reader import PhotoReader
+from session_service.ledger import service as ledger
+from session_service.ledger.endpoints import router as ledger_router
+from session_service.pricing import service as pricing
+from session_service.pricing.endpoints import router as pricing_router
+from session_service.riders.endpoints import router as riders_router
+from session_service.secrets import Secrets, load_secrets
+from session_service.sessions.endpoints import router as sessions_router
+from session_service.sessions.live import Live
+from session_service.sessions.ops import router as ops_sessions_router
+from session_service.sessions.scans import router as scans_router
+from session_service.sessions.service import Sessions
+from session_service.settings import Settings
+from session_service.sweeper import Sweeper
+
+logger = logging.getLogger(__name__)
+
+BODY_MAX_BYTES: Final = 64_000  # every body but a photograph is a few fields
+ROUTERS: Final = (
+    riders_router,
+    ledger_router,
+    scans_router,
+    sessions_router,
+    pricing_router,
+    devices_router,
+    commands_router,
+    ops_sessions_router,
+    health.router,
+)
+
+
+def create_app(settings: Settings, secrets: Secrets | None = None) -> FastAPI:
+    """Return the service. It opens its database and connects to the broker when it starts.
+
+    Raises:
+        SetupError: a secret is missing.
+    """
+    secrets = secrets or load_secrets(settings.secrets_dir)
+    app = FastAPI(
+        title="Unlatch",
+        version="0.1.0",
+        summary="Scan, Start, ride, lock.",
+        lifespan=_lifespan,
+        max_body_size=BODY_MAX_BYTES,
+        responses={"4XX": {"description": "A problem (RFC 9457)", "content": {"application/problem+json": {}}}},
+    )
+    app.state.settings = settings
+    app.state.secrets = secrets
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.middleware("http")(_measured)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    database = open_database(settings.database_url)
+    clock = Clock(settings.civil_speed, settings.civil_start_ms)
+    context = Context(settings, app.state.secrets, clock, database)
+    dispatcher = Dispatcher(database, clock, app.state.secrets)
+    live = Live()
+    sessions = Sessions(settings, clock, label_keys(app.state.secrets))
+    gateway = Gateway(settings, clock, database, dispatcher, live)
+    sweeper = Sweeper(context, sessions, dispatcher, gateway)
+    app.state.context, app.state.dispatcher, app.state.live = context, dispatcher, live
+    app.state.sessions, app.state.gateway, app.state.photo_reader = sessions, gateway, PhotoReader()
+    await _prepare(database, context)
+    tasks = [asyncio.create_task(gateway.run()), asyncio.create_task(sweeper.run())]
+    for task in tasks:
+        task.add_done_callback(_report_death)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        await dispatcher.note_sent()
+        app.state.photo_reader.close()
+        await database.close()
+
+
+async def _prepare(database: Database, context: Context) -> None:
+    currency = context.settings.currency
+    await database.write(lambda c: ledger.ensure_accounts(c, currency))
+    await database.write(lambda c: pricing.ensure_defaults(c, context.clock.civil_ms(), currency))
+
+
+def _report_death(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.critical("a part of the service has stopped; restart it", exc_info=error)
+
+
+async def _measured(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    clock: Clock = request.app.state.context.clock
+    began_ms = clock.now_ms()
+    response = await call_next(request)
+    route = getattr(request.scope.get("route"), "path", "none")
+    seconds = (clock.now_ms() - began_ms) / 1000
+    metrics.REQUEST_SECONDS.labels(request.method, route, response.status_code).observe(seconds)
+    return response
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, Problem):
+        raise error
+    metrics.PROBLEMS.labels(error.type).inc()
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    return JSONResponse(error.as_json(), error.status, headers, media_type="application/problem+json")
+
+
+async def _malformed(request: Request, error: Exception) -> Response:
+    fields = error.errors() if isinstance(error, RequestValidationError) else []
+    wrong = [{"field": ".".join(str(part) for part in field["loc"]), "problem": field["msg"]} for field in fields]
+    detail = "Correct these fields and send it again; /openapi.json says what each may be."
+    return await _problem(request, MalformedError(detail, fields=wrong))
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    body: dict[str, Any] = {
+        "type": f"{TYPE_PREFIX}http-{error.status_code}",
+        "title": str(error.detail),
+        "status": error.status_code,
+        "detail": "See /openapi.json for what this service answers.",
+    }
+    return JSONResponse(body, error.status_code, error.headers, media_type="application/problem+json")

@@ -1,0 +1,88 @@
+"""Sends committed commands at once, and notes afterwards that they are out.
+
+The note is not written on the way of a rider who waits: it is gathered and stored a little later in one transaction.
+If the service dies in between, the sweeper sends those commands again, and the device knows their ids.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Annotated, Final, cast
+
+from fastapi import Depends, Request
+
+from broker.contract import envelope, topics
+from broker.contract.messages import Message
+from session_service.clock import Clock
+from session_service.commands import repository, service
+from session_service.commands.model import CommandRow
+from session_service.database import Database
+from session_service.secrets import Secrets
+
+logger = logging.getLogger(__name__)
+
+Publish = Callable[[str, bytes, int], Awaitable[None]]
+"""Hands (topic, payload, QoS) to the broker; raises ``ConnectionError`` if there is none."""
+
+RESEND_AFTER_MS: Final = 1_000  # longer than any note takes, so only what a crash or a lost broker left is sent again
+RESEND_AT_ONCE: Final = 200  # commands a sweep sends again; the rest wait for the next
+
+
+class Dispatcher:
+    """The way out for commands. ``publish`` is set by the gateway once there is one."""
+
+    def __init__(self, database: Database, clock: Clock, secrets: Secrets) -> None:
+        self._database = database
+        self._clock = clock
+        self._secrets = secrets
+        self._sent: list[str] = []
+        self.publish: Publish = _nobody
+
+    async def send(self, rows: Iterable[CommandRow]) -> None:
+        """Sign and publish commands whose transaction has been committed. What fails stays in the outbox."""
+        for row in rows:
+            try:
+                await self.publish_signed(row.device_id, topics.Channel.COMMAND, service.message_of(row))
+            except ConnectionError as error:
+                logger.warning("command not sent, the sweeper will command=%s: %s", row.id, error)
+            else:
+                self._sent.append(row.id)
+
+    async def publish_signed(self, device_id: str, channel: topics.Channel, message: Message) -> None:
+        """Sign a message with the command key and publish it under the channel's rule.
+
+        Raises:
+            ConnectionError: there is no broker.
+        """
+        payload = envelope.sign(message, self._secrets.command_key, self._secrets.command_key_id)
+        await self.publish(topics.topic(device_id, channel), payload, topics.RULES[channel].publish_qos)
+
+    async def note_sent(self) -> None:
+        """Store which commands are out."""
+        sent, self._sent = self._sent, []
+        if sent:
+            now_ms = self._clock.now_ms()
+            await self._database.write(lambda c: repository.mark_published(c, sent, now_ms))
+
+    async def send_leftovers(self) -> None:
+        """Send what a crash, or a time without a broker, left in the outbox."""
+        before_ms = self._clock.now_ms() - RESEND_AFTER_MS
+        noted = set(self._sent)
+        rows = await self._database.read(
+            lambda c: repository.outbox(c, created_before_ms=before_ms, limit=RESEND_AT_ONCE)
+        )
+        await self.send(row for row in rows if row.id not in noted)
+
+
+async def _nobody(_topic: str, _payload: bytes, _qos: int) -> None:
+    msg = "no broker yet"
+    raise ConnectionError(msg)
+
+
+async def dispatcher(request: Request) -> Dispatcher:
+    """Return the running service's dispatcher."""
+    return cast("Dispatcher", request.app.state.dispatcher)
+
+
+InDispatcher = Annotated[Dispatcher, Depends(dispatcher)]

@@ -1,0 +1,253 @@
+"""The service's end of MQTT. It verifies what devices say, hands it on in order, and publishes what they are told.
+
+The broker's acknowledgements mean nothing here: a report counts as received when its transaction has committed, and
+only then is the device told so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import aiomqtt
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+
+from broker.contract import keys, topics
+from broker.contract.envelope import PublicKey, RejectedError, Rejection, open_sealed
+from broker.contract.messages import VERSION, Heartbeat, Report, ReportAck
+from session_service import metrics
+from session_service.clock import Clock
+from session_service.commands.dispatcher import Dispatcher
+from session_service.database import Database
+from session_service.devices import service as devices
+from session_service.devices.heartbeats import Beat
+from session_service.fleet import repository
+from session_service.fleet.complaints import Complaints
+from session_service.fleet.reports import Receipt, Verdict, receive
+from session_service.sessions.live import Live
+from session_service.sessions.service import Moved
+from session_service.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+SHARDS: Final = 32  # devices handled side by side; as many transactions can share a commit
+SHARD_BACKLOG: Final = 2_000  # messages; what is more is dropped, and devices say it again
+HEARTBEATS_EVERY_S: Final = 0.2  # gathered so long: a heartbeat is due every 30 s, nobody misses it for 0.2 s
+BACKOFF_MAX_S: Final = 5.0  # between tries to reach the broker; riders wait meanwhile
+KEYS_KEPT: Final = 50_000  # public keys in memory, 1 kB each
+INFLIGHT: Final = 1_000  # commands published and not acknowledged by the broker
+NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)  # with Nagle's algorithm each command waits 40 ms
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A verified message, with the signed text as it came."""
+
+    message: Report | Heartbeat
+    token: bytes
+
+
+class Gateway:
+    """Runs until it is cancelled; reconnects by itself."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        database: Database,
+        dispatcher: Dispatcher,
+        live: Live,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._database = database
+        self._dispatcher = dispatcher
+        self._live = live
+        self._shards: list[asyncio.Queue[_Said]] = [asyncio.Queue(SHARD_BACKLOG) for _ in range(SHARDS)]
+        self._heartbeats: dict[str, Beat] = {}
+        self._boots: dict[str, str] = {}
+        self._keys: dict[str, PublicKey] = {}
+        self._complaints = Complaints(clock)
+        self.connected = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for shard in self._shards:
+                group.create_task(self._work_off(shard))
+            group.create_task(self._store_heartbeats())
+            group.create_task(self._stay_connected())
+
+    async def _stay_connected(self) -> None:
+        delay_s = 0.1
+        while True:
+            try:
+                async with self._client() as client:
+                    await self._subscribe(client)
+                    self._up(client)
+                    delay_s = 0.1
+                    async for message in client.messages:
+                        await self._hear(message)
+            except aiomqtt.MqttError as error:
+                logger.warning("broker lost, trying again in %.1f s: %s", delay_s, error)
+            finally:
+                self._down()
+            await asyncio.sleep(delay_s * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
+            delay_s = min(BACKOFF_MAX_S, 2 * delay_s)
+
+    def _client(self) -> aiomqtt.Client:
+        return aiomqtt.Client(
+            self._settings.broker_host,
+            self._settings.broker_port,
+            username=topics.SERVICE_USER,
+            password=self._settings.broker_password or None,
+            identifier=topics.SERVICE_USER,
+            protocol=aiomqtt.ProtocolVersion.V311,
+            clean_session=True,
+            keepalive=10,
+            timeout=5,
+            max_queued_incoming_messages=SHARDS * SHARD_BACKLOG,
+            max_inflight_messages=INFLIGHT,
+            max_concurrent_outgoing_calls=INFLIGHT,
+            socket_options=NO_DELAY,
+        )
+
+    async def _subscribe(self, client: aiomqtt.Client) -> None:
+        for channel in (topics.Channel.REPORT, topics.Channel.HEARTBEAT):
+            await client.subscribe(topics.everyones(channel), qos=topics.RULES[channel].subscribe_qos)
+
+    def _up(self, client: aiomqtt.Client) -> None:
+        async def publish(topic: str, payload: bytes, qos: int) -> None:
+            try:
+                await client.publish(topic, payload, qos=qos)
+            except aiomqtt.MqttError as error:
+                raise ConnectionError(str(error)) from error
+
+        self._dispatcher.publish = publish
+        self.connected.set()
+        metrics.CONNECTED.set(1)
+        logger.info("connected to the broker at %s:%d", self._settings.broker_host, self._settings.broker_port)
+
+    def _down(self) -> None:
+        self.connected.clear()
+        metrics.CONNECTED.set(0)
+
+    # -- What devices say
+
+    async def _hear(self, message: aiomqtt.Message) -> None:
+        """Verify a message and queue it with its device's others; one that is no good is counted and dropped."""
+        device = channel = "unknown"
+        try:
+            device, channel = topics.parse(str(message.topic))
+            said = await self._verified(device, channel, message.payload)
+            self._shards[hash(device) % SHARDS].put_nowait(said)
+        except RejectedError as rejected:
+            self._reject(device, channel, rejected.reason, str(rejected))
+        except ValueError:
+            self._reject(device, channel, Rejection.MALFORMED, "topic")
+        except asyncio.QueueFull:
+            self._reject(device, channel, "overload", "the backlog is full")
+        else:
+            metrics.MESSAGES.labels(channel).inc()
+
+    async def _verified(self, device: str, channel: topics.Channel, payload: object) -> _Said:
+        if not isinstance(payload, bytes) or not payload:
+            raise RejectedError(Rejection.MALFORMED, "empty")
+        key = await self._key_of(device)
+        message: Report | Heartbeat
+        if channel is topics.Channel.REPORT:
+            message = open_sealed(payload, Report, lambda _: key)
+        else:
+            message = open_sealed(payload, Heartbeat, lambda _: key)
+        if message.device != device:
+            raise RejectedError(Rejection.WRONG_DEVICE)
+        return _Said(message, payload)
+
+    async def _key_of(self, device: str) -> PublicKey | None:
+        if device in self._keys:
+            return self._keys[device]
+        pem = await self._database.read(lambda c: repository.report_key_pem(c, device))
+        if pem is None:
+            return None
+        if len(self._keys) >= KEYS_KEPT:
+            self._keys.clear()
+        self._keys[device] = keys.load_public(pem)
+        return self._keys[device]
+
+    def _reject(self, device: str, channel: str, reason: str, detail: str) -> None:
+        metrics.REJECTED.labels(channel, reason).inc()
+        self._complaints.warn(device, "message dropped device=%s channel=%s reason=%s: %s", channel, reason, detail)
+
+    async def _work_off(self, shard: asyncio.Queue[_Said]) -> None:
+        while True:
+            said = await shard.get()
+            try:
+                if isinstance(said.message, Heartbeat):
+                    await self._take_heartbeat(said.message)
+                else:
+                    await self._take_report(said.message, said.token.decode())
+            except (SQLAlchemyError, OSError):
+                # The report was not stored and is not acknowledged, so the device says it again.
+                logger.exception("message not handled device=%s", said.message.device)
+
+    async def _stored(self, report: Report, token: str) -> Receipt:
+        try:
+            return await self._database.write(lambda c: receive(c, self._clock, report, token))
+        except (OperationalError, InterfaceError, OSError):
+            raise
+        except Exception:
+            # A mistake of ours. The device's journal must not wait for its repair, and its word must not be lost.
+            logger.exception("report without effect device=%s seq=%d", report.device, report.seq)
+            return await self._database.write(lambda c: receive(c, self._clock, report, token, effect=False))
+
+    async def _take_report(self, report: Report, token: str) -> None:
+        receipt = await self._stored(report, token)
+        metrics.REPORTS.labels(receipt.verdict).inc()
+        await self.announce(receipt.moved)
+        if receipt.verdict is not Verdict.UNREGISTERED:
+            await self._acknowledge(report.device, receipt)
+
+    async def announce(self, moved: Moved) -> None:
+        """Tell listeners what a committed unit of work moved, and send its commands."""
+        for change in moved.changes:
+            metrics.MOVES.labels(change.event).inc()
+        self._live.tell(moved.changes)
+        await self._dispatcher.send(moved.commands)
+
+    async def _acknowledge(self, device: str, receipt: Receipt) -> None:
+        ack = ReportAck(
+            version=VERSION, device=device, journal_id=receipt.journal_id, acked_through=receipt.acked_through
+        )
+        await self._dispatcher.publish_signed(device, topics.Channel.REPORT_ACK, ack)
+
+    # -- Heartbeats
+
+    async def _take_heartbeat(self, heartbeat: Heartbeat) -> None:
+        """Gather heartbeats; one of a new boot is stored at once, because reports of that boot are dated by it."""
+        entry: Beat = (heartbeat, self._clock.now_ms())
+        if self._boots.get(heartbeat.device) == heartbeat.boot_id:
+            self._heartbeats[heartbeat.device] = entry
+            return
+        await self._store([entry])
+        if len(self._boots) >= KEYS_KEPT:
+            self._boots.clear()
+        self._boots[heartbeat.device] = heartbeat.boot_id
+
+    async def _store_heartbeats(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEATS_EVERY_S)
+            metrics.BACKLOG.set(sum(shard.qsize() for shard in self._shards))
+            gathered, self._heartbeats = self._heartbeats, {}
+            if gathered:
+                try:
+                    await self._store(list(gathered.values()))
+                except SQLAlchemyError:
+                    logger.exception("heartbeats not stored count=%d", len(gathered))
+
+    async def _store(self, heartbeats: Sequence[Beat]) -> None:
+        await self._database.write(lambda c: devices.note_heartbeats(c, heartbeats))

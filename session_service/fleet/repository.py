@@ -1,0 +1,85 @@
+"""SQL for reports, and for what of a device they need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from session_service.database import table_of
+from session_service.devices.anchor import Anchor
+from session_service.devices.model import Device, DeviceBoot, DeviceState
+from session_service.fleet.model import ReportRow
+
+_REPORT: Final = table_of(ReportRow)
+_STATE: Final = table_of(DeviceState)
+_BOOT: Final = table_of(DeviceBoot)
+_DEVICE: Final = table_of(Device)
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """What a report is held against: the device's journal, its boot, and the anchor of the report's own boot."""
+
+    journal_id: str | None
+    acked_through: int
+    boot_id: str | None
+    last_at_ms: int | None
+    anchor: Anchor | None
+
+
+_REPORTER: Final = (
+    select(
+        _STATE.c.journal_id,
+        _STATE.c.acked_through,
+        _STATE.c.boot_id,
+        _STATE.c.seen_at_ms.label("last_at_ms"),
+        _BOOT.c.anchor_uptime_ms,
+        _BOOT.c.anchor_at_ms,
+    )
+    .outerjoin_from(_STATE, _BOOT, (_BOOT.c.device_id == _STATE.c.device_id) & (_BOOT.c.boot_id == bindparam("boot_")))
+    .where(_STATE.c.device_id == bindparam("device_"))
+    .with_for_update(of=_STATE)
+)
+_STORED_OF: Final = select(func.max(_REPORT.c.seq)).where(
+    _REPORT.c.journal_id == bindparam("journal_"), _REPORT.c.device_id == bindparam("device_")
+)
+_LAST_DATED: Final = select(func.max(_REPORT.c.at_ms)).where(_REPORT.c.device_id == bindparam("device_"))
+_ADD: Final = insert(_REPORT)
+_KEYS: Final = select(_DEVICE.c.report_key_pem).where(_DEVICE.c.id == bindparam("device_"))
+
+
+def reporter(connection: Connection, device_id: str, boot_id: str) -> Reporter | None:
+    """Return a device as its report needs it, and lock it; ``None`` if it is not registered."""
+    row = connection.execute(_REPORTER, {"device_": device_id, "boot_": boot_id}).first()
+    if row is None:
+        return None
+    anchor = None if row.anchor_at_ms is None else Anchor(uptime_ms=row.anchor_uptime_ms, at_ms=row.anchor_at_ms)
+    return Reporter(row.journal_id, row.acked_through, row.boot_id, row.last_at_ms, anchor)
+
+
+def stored_through(connection: Connection, device_id: str, journal_id: str) -> int:
+    """Return the number of the newest stored report of one of the device's journals, 0 for none."""
+    return connection.execute(_STORED_OF, {"device_": device_id, "journal_": journal_id}).scalar_one() or 0
+
+
+def last_dated_ms(connection: Connection, device_id: str) -> int | None:
+    """Return the latest moment of which a stored report of this device speaks."""
+    last_ms: int | None = connection.execute(_LAST_DATED, {"device_": device_id}).scalar_one()
+    return last_ms
+
+
+def add(connection: Connection, row: ReportRow) -> None:
+    """Store a report. The database refuses a second one of its number."""
+    connection.execute(_ADD, row.model_dump())
+
+
+def note_state(connection: Connection, device_id: str, **values: Any) -> None:  # noqa: ANN401 - columns
+    """Set columns of a device's last known state."""
+    connection.execute(update(_STATE).where(_STATE.c.device_id == device_id).values(**values))
+
+
+def report_key_pem(connection: Connection, device_id: str) -> str | None:
+    """Return the public key that signs a device's reports, as PEM."""
+    return connection.execute(_KEYS, {"device_": device_id}).scalar()

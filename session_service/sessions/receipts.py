@@ -1,0 +1,66 @@
+"""Receipts: how a fare came about, from what is stored."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from sqlalchemy import Connection
+
+from session_service.clock import rfc3339
+from session_service.pricing.tariff import Tariff, fare
+from session_service.sessions import repository
+from session_service.sessions.machine import ENDED, SessionState
+from session_service.sessions.model import Session
+from session_service.sessions.moves import tariff_of
+from session_service.sessions.schemas import EvidenceOut, HoldOut, LineOut, PriceOut, ReceiptOut
+
+
+def price_of(tariff: Tariff) -> PriceOut:
+    """Return a tariff as the API shows it."""
+    return PriceOut.model_validate(msgspec.structs.asdict(tariff))
+
+
+def receipt_of(connection: Connection, session: Session) -> ReceiptOut:
+    """Return the receipt of a session; of one that has not ended, as far as it goes."""
+    end = repository.hold_end(connection, session.hold_id)
+    ended: Literal["posted", "released", "expired"] | None = None if end is None else end.kind.value
+    start_ms, end_ms = session.started_at_ms, session.ended_at_ms
+    return ReceiptOut(
+        session_id=session.id,
+        kind=session.kind,
+        number=session.number,
+        state=session.state,
+        outcome=session.outcome,
+        start_at=rfc3339(start_ms),
+        end_at=rfc3339(end_ms),
+        duration_s=0.0 if start_ms is None or end_ms is None else (end_ms - start_ms) / 1000,
+        currency=session.currency,
+        tariff=price_of(tariff_of(session)),
+        lines=_lines(session),
+        fare_minor=session.fare_minor,
+        paid_minor=session.paid_minor,
+        debt_minor=session.fare_minor - session.paid_minor if session.state in ENDED else 0,
+        hold=HoldOut(amount_minor=session.hold_minor, ended=ended),
+        evidence=_evidence(connection, session),
+    )
+
+
+def _lines(session: Session) -> list[LineOut]:
+    """Work the fare out again; it is a function of the frozen tariff, the start and the end."""
+    if session.started_at_ms is None or session.ended_at_ms is None or session.state != SessionState.CLOSED:
+        return []
+    whole = fare(tariff_of(session), session.started_at_ms, session.ended_at_ms)
+    lines = [LineOut(what=line.what, quantity=line.quantity, amount_minor=line.amount_minor) for line in whole.lines]
+    waived = session.fare_minor - whole.total_minor
+    if waived:
+        lines.append(LineOut(what=str(session.outcome), quantity=1, amount_minor=waived))
+    return lines
+
+
+def _evidence(connection: Connection, session: Session) -> list[EvidenceOut]:
+    return [
+        EvidenceOut(what=event.event, at=rfc3339(event.at_ms), journal_id=event.journal_id, seq=event.report_seq)
+        for event in repository.events(connection, session.id)
+        if event.journal_id is not None and event.report_seq is not None
+    ]

@@ -1,0 +1,172 @@
+"""SQL for sessions. The device's row is locked before anything of a session is read to be changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, exists, insert, select, update
+from sqlalchemy.sql import Select
+
+from session_service.database import every, first, table_of
+from session_service.devices.model import Device, DeviceBoot, DeviceState
+from session_service.labels.model import Label
+from session_service.ledger.model import HoldEnd
+from session_service.sessions.machine import LIVE, SessionState
+from session_service.sessions.model import Session, SessionEvent
+
+_SESSION: Final = table_of(Session)
+_EVENT: Final = table_of(SessionEvent)
+_LABEL: Final = table_of(Label)
+_DEVICE: Final = table_of(Device)
+_STATE: Final = table_of(DeviceState)
+_BOOT: Final = table_of(DeviceBoot)
+_HOLD_END: Final = table_of(HoldEnd)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A device as Start and a scan need it; the label's part is empty where it was not asked for by label.
+
+    ``taken`` says that a live session has it. The anchor is ``None`` if the device has never been heard of.
+    """
+
+    label_id: str
+    generation: int
+    revoked_at_ms: int | None
+    device_id: str
+    kind: str
+    number: int
+    service: str
+    seen_at_ms: int | None
+    lat: float | None
+    lon: float | None
+    boot_id: str | None
+    anchor_uptime_ms: int | None
+    anchor_at_ms: int | None
+    taken: bool
+
+
+_TARGET: Final = (
+    select(
+        _LABEL.c.id.label("label_id"),
+        _LABEL.c.generation,
+        _LABEL.c.revoked_at_ms,
+        _DEVICE.c.id.label("device_id"),
+        _DEVICE.c.kind,
+        _DEVICE.c.number,
+        _DEVICE.c.service,
+        _STATE.c.seen_at_ms,
+        _STATE.c.lat,
+        _STATE.c.lon,
+        _STATE.c.boot_id,
+        _BOOT.c.anchor_uptime_ms,
+        _BOOT.c.anchor_at_ms,
+        exists().where(_SESSION.c.device_id == _DEVICE.c.id, _SESSION.c.state.in_(LIVE)).label("taken"),
+    )
+    .join_from(_LABEL, _DEVICE, _LABEL.c.device_id == _DEVICE.c.id)
+    .join(_STATE, _STATE.c.device_id == _DEVICE.c.id)
+    .outerjoin(_BOOT, (_BOOT.c.device_id == _STATE.c.device_id) & (_BOOT.c.boot_id == _STATE.c.boot_id))
+    .where(_LABEL.c.id == bindparam("label_"))
+)
+_LOCK: Final = select(_STATE.c.device_id).where(_STATE.c.device_id == bindparam("device_")).with_for_update()
+_LOCK_BY_LABEL: Final = (
+    select(_STATE.c.device_id)
+    .join_from(_STATE, _LABEL, _LABEL.c.device_id == _STATE.c.device_id)
+    .where(_LABEL.c.id == bindparam("label_"))
+    .with_for_update(of=_STATE)
+)
+_BY_ID: Final = select(_SESSION).where(_SESSION.c.id == bindparam("id_"))
+_ON_DEVICE: Final = (
+    select(_SESSION)
+    .where(_SESSION.c.device_id == bindparam("device_"), _SESSION.c.state.in_((*LIVE, SessionState.REVIEW)))
+    .order_by(_SESSION.c.id.desc())
+    .limit(1)
+)
+_DUE: Final = (
+    select(_SESSION.c.id, _SESSION.c.device_id)
+    .where(_SESSION.c.state.in_(LIVE), _SESSION.c.act_at_real_ms <= bindparam("now_"))
+    .order_by(_SESSION.c.act_at_real_ms)
+    .limit(bindparam("limit_"))
+)
+_INSERT: Final = insert(_SESSION)
+_ADD_EVENT: Final = insert(_EVENT)
+_EVENTS: Final = (
+    select(_EVENT)
+    .where(_EVENT.c.session_id == bindparam("id_"), _EVENT.c.seq > bindparam("after_"))
+    .order_by(_EVENT.c.seq)
+)
+
+
+def target(connection: Connection, label_id: str, *, lock: bool) -> Target | None:
+    """Return the device that a label stands on, and lock it on PostgreSQL if ``lock``.
+
+    The lock is a statement of its own: in READ COMMITTED one statement that waits for a lock still sees the other
+    tables as they were before it waited, and ``taken`` would be old.
+    """
+    if lock and connection.dialect.name == "postgresql":
+        connection.execute(_LOCK_BY_LABEL, {"label_": label_id})
+    row = connection.execute(_TARGET, {"label_": label_id}).mappings().first()
+    return None if row is None else Target(**row)
+
+
+def lock_device(connection: Connection, device_id: str) -> None:
+    """Let nobody else change this device's session until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK, {"device_": device_id})
+
+
+def by_id(connection: Connection, session_id: str) -> Session | None:
+    """Return one session."""
+    return first(connection, Session, _BY_ID, id_=session_id)
+
+
+def on_device(connection: Connection, device_id: str) -> Session | None:
+    """Return the newest session of a device that has not ended, one in review included."""
+    return first(connection, Session, _ON_DEVICE, device_=device_id)
+
+
+def due(connection: Connection, now_ms: int, limit: int) -> list[tuple[str, str]]:
+    """Return (session id, device id) of the live sessions that need a look now, the longest waiting first."""
+    rows = connection.execute(_DUE, {"now_": now_ms, "limit_": limit})
+    return [(row.id, row.device_id) for row in rows]
+
+
+def add(connection: Connection, row: Session) -> None:
+    """Store a new session. The database refuses a second live one for its device."""
+    connection.execute(_INSERT, row.model_dump())
+
+
+def add_events(connection: Connection, rows: list[SessionEvent]) -> None:
+    """Store moves of a session."""
+    connection.execute(_ADD_EVENT, [row.model_dump() for row in rows])
+
+
+def change(connection: Connection, session_id: str, **values: Any) -> None:  # noqa: ANN401 - columns
+    """Set columns of one session."""
+    connection.execute(update(_SESSION).where(_SESSION.c.id == session_id).values(**values))
+
+
+def events(connection: Connection, session_id: str, after_seq: int = 0) -> list[SessionEvent]:
+    """Return a session's moves past ``after_seq``, in order."""
+    return every(connection, SessionEvent, _EVENTS, id_=session_id, after_=after_seq)
+
+
+def of_rider(connection: Connection, rider_id: str, limit: int) -> list[Session]:
+    """Return a rider's newest sessions, newest first."""
+    return _newest(connection, select(_SESSION).where(_SESSION.c.rider_id == rider_id), limit)
+
+
+def in_state(connection: Connection, state: SessionState | None, limit: int) -> list[Session]:
+    """Return the newest sessions in a state, or in any, newest first."""
+    statement = select(_SESSION) if state is None else select(_SESSION).where(_SESSION.c.state == state)
+    return _newest(connection, statement, limit)
+
+
+def hold_end(connection: Connection, hold_id: str) -> HoldEnd | None:
+    """Return how a hold ended."""
+    return first(connection, HoldEnd, select(_HOLD_END).where(_HOLD_END.c.hold_id == hold_id))
+
+
+def _newest(connection: Connection, statement: Select[Any], limit: int) -> list[Session]:
+    return every(connection, Session, statement.order_by(_SESSION.c.id.desc()).limit(limit))

@@ -1,0 +1,176 @@
+"""What the API takes and shows of sessions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from session_service.clock import rfc3339
+from session_service.sessions.model import Session
+
+
+class StartIn(BaseModel):
+    """A wish to start: the text of the label, as scanned."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: Annotated[str, Field(max_length=400, examples=["HTTPS://RIDE.EXAMPLE/L/4Q7PK2M0ZT/A6H3..."])]
+
+
+class SessionOut(BaseModel):
+    """A session as its rider sees it. Money is in minor units of ``currency``; times are RFC 3339, UTC."""
+
+    id: str
+    state: str
+    outcome: str | None
+    reason: str | None
+    kind: str
+    number: int
+    label_id: str
+    currency: str
+    hold_minor: int
+    fare_minor: int
+    paid_minor: int
+    requested_at: str | None
+    started_at: str | None
+    finish_requested_at: str | None
+    ended_at: str | None
+    version: int
+
+    @classmethod
+    def of(cls, row: Session) -> SessionOut:
+        """Return what is shown of a row."""
+        return cls.model_construct(
+            id=row.id,
+            state=row.state,
+            outcome=row.outcome,
+            reason=row.reason,
+            kind=row.kind,
+            number=row.number,
+            label_id=row.label_id,
+            currency=row.currency,
+            hold_minor=row.hold_minor,
+            fare_minor=row.fare_minor,
+            paid_minor=row.paid_minor,
+            requested_at=rfc3339(row.requested_at_ms),
+            started_at=rfc3339(row.started_at_ms),
+            finish_requested_at=rfc3339(row.finish_requested_at_ms),
+            ended_at=rfc3339(row.ended_at_ms),
+            version=row.version,
+        )
+
+
+class SessionsOut(BaseModel):
+    """A rider's sessions, newest first."""
+
+    sessions: list[SessionOut]
+
+
+class EmptyIn(BaseModel):
+    """Nothing needs to be said."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PriceOut(BaseModel):
+    """What a session costs, in minor units and seconds."""
+
+    currency: str
+    unlock_fee_minor: int
+    interval_s: int
+    interval_price_minor: int
+    free_s: int
+    cap_minor: int
+    cap_window_s: int
+    max_session_s: int
+    grace_s: int
+    hold_minor: int
+
+
+class ScanIn(BaseModel):
+    """A label's text, as a phone's camera gave it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Annotated[str, Field(max_length=400)]
+
+
+class ScanOut(BaseModel):
+    """What a label stands on: its number to compare, whether it is free, and what it costs."""
+
+    label: str
+    label_id: str
+    number: int
+    kind: str
+    state: Literal["free", "taken", "offline", "cleaning", "maintenance", "held"]
+    price: PriceOut
+
+
+class LineOut(BaseModel):
+    """One line of a fare."""
+
+    what: str
+    quantity: int
+    amount_minor: int
+
+
+class HoldOut(BaseModel):
+    """What was set aside, and how that ended; ``None`` while it stands."""
+
+    amount_minor: int
+    ended: Literal["posted", "released", "expired"] | None
+
+
+class EvidenceOut(BaseModel):
+    """A signed report that moved the session."""
+
+    what: str
+    at: str | None
+    journal_id: str
+    seq: int
+
+
+class ReceiptOut(BaseModel):
+    """How the fare came about: its lines, the hold, and the evidence for the start and the end."""
+
+    session_id: str
+    kind: str
+    number: int
+    state: str
+    outcome: str | None
+    start_at: str | None
+    end_at: str | None
+    duration_s: float
+    currency: str
+    tariff: PriceOut
+    lines: list[LineOut]
+    fare_minor: int
+    paid_minor: int
+    debt_minor: int
+    hold: HoldOut
+    evidence: list[EvidenceOut]
+
+
+class OpsSessionOut(SessionOut):
+    """A session as operators see it."""
+
+    rider_id: str
+    device_id: str
+
+
+class EndIn(BaseModel):
+    """Why an operator ends a session."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
+
+
+class DecisionIn(BaseModel):
+    """How a case in review ends: at ``ended_at`` (RFC 3339), or, without it, at no cost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
+    ended_at_ms: Annotated[int | None, Field(ge=0, le=9_007_199_254_740_991)] = None

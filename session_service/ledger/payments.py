@@ -115,7 +115,11 @@ class SandboxProvider:
     ) -> None:
         self._webhook_secret = webhook_secret.encode()
         self._client = httpx.AsyncClient(
-            base_url=url, headers={"Authorization": f"Bearer {api_key}"}, timeout=TIMEOUT_S, transport=transport
+            base_url=url,
+            headers={"Authorization": f"Bearer {api_key}"},
+            timeout=TIMEOUT_S,
+            transport=transport,
+            trust_env=False,  # a proxy for the internet does not lead to a sandbox on this machine
         )
 
     async def create_payment(self, wish: PaymentWish) -> Payment:  # noqa: D102

@@ -1,0 +1,48 @@
+# Unlatch. `make` lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-demo demo test check bench soak docs lock clean
+
+BIN := .venv/bin
+# Two workers: most machines have two cores, and each worker runs a broker and a database of its own.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+
+help: ## list these targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## install everything that is missing (Debian packages by apt, Python packages into .venv)
+	@deploy/setup all
+
+setup-demo:
+	@deploy/setup demo
+
+demo: setup-demo ## run the whole system here, ride once as a check, and stay up until Ctrl-C
+	@$(BIN)/unlatch-sim up
+
+test: setup ## run all tests, with real brokers and both databases
+	@$(PYTEST)
+
+check: setup ## run the linters, the type checker, the layer rules and the tests that need no server
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy broker device_agent session_service simulators
+	$(BIN)/lint-imports
+	$(PYTEST) -m "not server"
+
+bench: setup-demo ## measure scan-to-unlock against its floor (3 minutes; writes build/bench/unlock.json)
+	@$(BIN)/python -m simulators.bench
+
+soak: setup-demo ## run a fleet with riders and faults for hours, then check the invariants
+	@$(BIN)/python -m simulators.soak
+
+docs: setup-demo ## draw the diagrams in docs/ again from the tables in the code
+	@$(BIN)/python -m docs.generate
+
+lock: setup-demo ## resolve pyproject.toml anew into requirements.lock, with hashes
+	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && python3 -m venv "$$tool" && \
+	"$$tool/bin/pip" install -q --disable-pip-version-check uv && \
+	"$$tool/bin/uv" pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --no-header --all-extras -o requirements.lock pyproject.toml
+
+clean: ## remove what the targets made, except .venv
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

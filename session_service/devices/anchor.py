@@ -25,16 +25,16 @@ class Anchor:
         return self.uptime_ms - self.at_ms
 
 
-def raised(old: Anchor, new: Anchor) -> Anchor:
-    """Return ``new`` if it is a later word than ``old`` and makes the estimate higher, else ``old``.
+def raised_by_report(old: Anchor, new: Anchor) -> Anchor | None:
+    """Return ``new`` if it is a later word than ``old`` and makes the estimate higher, else ``None``.
 
-    Reports use this: they lie in a journal for hours, so most say less than is known.
+    A report speaks of the past: it may have lain in a journal for hours, and most say less than is known.
     """
-    return new if new.uptime_ms > old.uptime_ms and new.lead_ms > old.lead_ms else old
+    return new if new.uptime_ms > old.uptime_ms and new.lead_ms > old.lead_ms else None
 
 
-def renewed(old: Anchor, new: Anchor) -> Anchor:
-    """Return the anchor to keep after a heartbeat: ``new`` also replaces one older than ``MAX_AGE_MS``.
+def renewed_by_heartbeat(old: Anchor, new: Anchor) -> Anchor:
+    """Return the anchor to keep: ``new`` also replaces one that is older than ``MAX_AGE_MS``.
 
     An uptime that does not go on is a message that was repeated or overtaken: it says nothing new.
     """

@@ -7,7 +7,7 @@ statements. A test holds the two against each other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from broker.contract.messages import Heartbeat
+from broker.contract.messages import Heartbeat, Status
 from session_service.database import table_of
 from session_service.devices.anchor import MAX_AGE_MS, Anchor
 from session_service.devices.model import DeviceBoot, DeviceState
@@ -34,12 +34,8 @@ _STATE: Final = table_of(DeviceState)
 _BOOT: Final = table_of(DeviceBoot)
 
 
-class Beat(NamedTuple):
-    """A heartbeat whose signature is good, and the real time at which it arrived."""
-
-    heartbeat: Heartbeat
-    arrived_at_ms: int
-
+Beat = tuple[Heartbeat, int]
+"""A heartbeat whose signature is good, and the real time at which it arrived, in milliseconds."""
 
 _OLD_NEWS: Final = exists().where(
     _BOOT.c.device_id == bindparam("device_"),
@@ -59,7 +55,7 @@ _NOTE_STATE: Final = (
         bolt=bindparam("bolt_"),
         door_shut=bindparam("door_shut_"),
         occupied=bindparam("occupied_"),
-        battery_percent=bindparam("battery_"),
+        battery_percent=bindparam("battery_percent_"),
         # where it was last is worth more than nothing, when it stands in a cellar
         lat=func.coalesce(bindparam("lat_", type_=Float), _STATE.c.lat),
         lon=func.coalesce(bindparam("lon_", type_=Float), _STATE.c.lon),
@@ -114,26 +110,36 @@ def note(connection: Connection, beats: Sequence[Beat]) -> None:
 
 
 def _row(beat: Beat) -> dict[str, object]:
-    heartbeat, status = beat.heartbeat, beat.heartbeat.status
-    position = status.position
+    heartbeat, at_ms = beat
+    senses = {f"{name}_": value for name, value in status_columns(heartbeat.status).items()}
     return {
+        "lat_": None,
+        "lon_": None,
+        **senses,
         "device_": heartbeat.device,
         "boot_": heartbeat.boot_id,
         "uptime_": heartbeat.uptime_ms,
-        "at_": beat.arrived_at_ms,
-        "bolt_": str(status.bolt),
-        "door_shut_": status.door_shut,
-        "occupied_": status.occupied,
-        "battery_": status.battery_percent,
-        "lat_": None if position is None else position.lat,
-        "lon_": None if position is None else position.lon,
+        "at_": at_ms,
         "depth_": heartbeat.outbox_depth,
         "agent_": "".join(filter(str.isprintable, heartbeat.agent_version))[:VERSION_CHARS],
     }
 
 
+def status_columns(status: Status) -> dict[str, object]:
+    """Return what a device's senses say as columns of its state; a place only if it knows one."""
+    columns: dict[str, object] = {
+        "bolt": str(status.bolt),
+        "door_shut": status.door_shut,
+        "occupied": status.occupied,
+        "battery_percent": status.battery_percent,
+    }
+    if status.position is not None:
+        columns |= {"lat": status.position.lat, "lon": status.position.lon}
+    return columns
+
+
 def raise_anchor(connection: Connection, device_id: str, boot_id: str, anchor: Anchor) -> None:
-    """Let a report's word raise the anchor of its boot, if that has one."""
+    """Replace the anchor of a boot, unless a better one has come meanwhile."""
     values = {"device_": device_id, "boot_": boot_id, "uptime_": anchor.uptime_ms, "at_": anchor.at_ms}
     connection.execute(_RAISE, values)
 

@@ -23,8 +23,10 @@ from session_service.devices.errors import (
     UnknownAlertError,
     UnknownDeviceError,
 )
-from session_service.devices.heartbeats import Beat
+from session_service.devices.heartbeats import Beat, status_columns
 from session_service.devices.model import Device, DeviceAlert, DeviceState, Kind, Service
+
+__all__ = ["status_columns"]  # used by those who store reports
 
 CLEANING_RULE: Final = "rule:cleaning"
 
@@ -111,9 +113,9 @@ def note_heartbeats(connection: Connection, beats: Sequence[Beat]) -> None:
     heartbeats.note(connection, beats)
 
 
-def raise_anchor(connection: Connection, device_id: str, boot_id: str, *, uptime_ms: int, arrived_at_ms: int) -> None:
-    """Let a report that arrived at ``arrived_at_ms`` and speaks of ``uptime_ms`` raise its boot's anchor."""
-    heartbeats.raise_anchor(connection, device_id, boot_id, Anchor(uptime_ms, arrived_at_ms))
+def set_anchor(connection: Connection, device_id: str, boot_id: str, anchor: Anchor) -> None:
+    """Keep a better anchor of a boot that has one: what ``raised_by_report`` returned."""
+    heartbeats.raise_anchor(connection, device_id, boot_id, anchor)
 
 
 def moment_of(connection: Connection, device_id: str, now_ms: int) -> tuple[str, int] | None:

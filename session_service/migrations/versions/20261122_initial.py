@@ -304,13 +304,12 @@ def _fleet() -> None:
         _big("uptime_ms"),
         _string("kind", 12),
         _string("command_id", 36, NULL),
-        _string("session_id", 26, NULL),
         _big("at_ms"),
         _big("received_at_ms"),
         _text("token"),
         sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
     )
-    _index("report", "device_id", "session_id")
+    _index("report", "device_id")
 
 
 def _sessions() -> None:

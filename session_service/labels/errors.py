@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from session_service.errors import Problem
+from session_service.errors import ConflictError, Problem
 
 
 class MalformedLabelError(Problem):
@@ -43,6 +43,13 @@ class RevokedLabelError(Problem):
     status = 410
     type = "revoked-label"
     title = "This label is no longer valid"
+
+
+class TooManyLabelsError(ConflictError):
+    """The device has had all the labels it can have."""
+
+    type = "too-many-labels"
+    title = "The device has had too many labels"
 
 
 class NoLabelInPhotoError(Problem):

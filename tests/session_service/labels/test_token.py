@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from session_service.labels.errors import ForeignLabelError, MalformedLabelError
 from session_service.labels.token import (
     CROCKFORD,
+    GENERATION_MAX,
     HOST_MAX_CHARS,
     LabelKeys,
     LabelParts,
-    is_genuine_somewhere,
+    is_ours,
     looks_like_label,
     mint,
     parse,
@@ -26,7 +27,7 @@ LABEL_ID = "0123456789"
 TEXT = mint(KEYS, host=HOST, label_id=LABEL_ID, generation=3)
 
 ids = st.text(CROCKFORD, min_size=10, max_size=10)
-generations = st.integers(1, 10_000)
+generations = st.integers(1, GENERATION_MAX)
 
 
 def test_a_label_has_the_form_of_the_design() -> None:
@@ -158,11 +159,23 @@ def test_labels_of_an_old_key_stay_good_until_it_is_taken_away() -> None:
     assert not verify(parts, LabelKeys(secrets={"B": b"b" * 32}, current="B"), generation=3)
 
 
-def test_a_genuine_label_is_known_without_its_row_and_a_forged_one_is_not() -> None:
+@pytest.mark.parametrize("generation", [1, GENERATION_MAX])
+def test_a_genuine_label_is_known_without_its_generation(generation: int) -> None:
+    text = mint(KEYS, host=HOST, label_id=LABEL_ID, generation=generation)
+    assert is_ours(parse(text, host=HOST), KEYS)
+
+
+def test_a_forged_label_is_of_no_generation() -> None:
     parts = parse(TEXT, host=HOST)
-    assert is_genuine_somewhere(parts, KEYS)
-    other = LabelParts(parts.host, "9876543210", parts.key_id, parts.mac)
-    assert not is_genuine_somewhere(other, KEYS)
+    assert not is_ours(LabelParts(parts.host, "9876543210", parts.key_id, parts.mac), KEYS)
+    assert not is_ours(LabelParts(parts.host, LABEL_ID, "B", parts.mac), KEYS)
+    assert not is_ours(LabelParts(parts.host, LABEL_ID, "C", parts.mac), KEYS)
+
+
+def test_the_key_with_the_greatest_id_signs() -> None:
+    assert LabelKeys.newest_current({"B": b"b" * 32, "9": b"9" * 32}).current == "B"
+    with pytest.raises(ValueError, match="label key"):
+        LabelKeys.newest_current({})
 
 
 def test_a_label_of_any_host_looks_like_one() -> None:
@@ -181,6 +194,7 @@ def test_a_label_of_any_host_looks_like_one() -> None:
         (HOST, "012345678I", 1),
         (HOST, "012345678a", 1),
         (HOST, LABEL_ID, 0),
+        (HOST, LABEL_ID, GENERATION_MAX + 1),
     ],
 )
 def test_what_could_not_be_read_back_is_not_minted(host: str, label_id: str, generation: int) -> None:

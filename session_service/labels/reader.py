@@ -51,7 +51,6 @@ WAITING_MAX_BYTES: Final = 64_000_000  # of photographs that wait for a reader: 
 SEARCH_SIDE_MAX_PX: Final = 1_280  # a label that fills a twelfth of a 12-megapixel picture's width stays readable
 TILE_OVERLAP_PX: Final = 320  # a label this wide is whole in one of the tiles
 ENLARGE_SIDE_MAX_PX: Final = 800  # larger pictures have pixels enough
-SMALLEST_SIDE_PX: Final = 21  # the modules of the smallest QR code
 
 # OpenCV reads its limit when it is loaded. It only ever sees what has passed ours; this is the second lock.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(PHOTO_MAX_PIXELS))
@@ -207,8 +206,6 @@ def _nothing_found(*, others: bool) -> NoLabelInPhotoError:
 
 def _attempts(picture: Grey) -> Iterator[list[str]]:
     """Yield what each attempt reads: on the whole picture, made smaller if need be, and on tiles at full sharpness."""
-    if min(picture.shape) < SMALLEST_SIDE_PX:
-        return
     side = max(picture.shape)
     reduced = picture if side <= SEARCH_SIDE_MAX_PX else _scaled(picture, SEARCH_SIDE_MAX_PX / side)
     for attempt in QUICK:

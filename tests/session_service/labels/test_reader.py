@@ -5,10 +5,12 @@ import contextlib
 import io
 import os
 import threading
+import warnings
 import zlib
 from collections.abc import Iterator
 from itertools import chain, repeat
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -29,6 +31,7 @@ from session_service.labels.errors import (
 from session_service.labels.reader import PHOTO_MAX_BYTES, PhotoReader, read
 from session_service.labels.render import png
 from session_service.labels.token import looks_like_label
+from simulators.camera import Difficulty, photograph
 from tests.support.photos import label_text, measure, picture_file, png_of_zeros, real_photographs
 
 TEXT = label_text()
@@ -136,6 +139,17 @@ def _in_the_middle(label: reader.Grey) -> reader.Grey:
     return canvas
 
 
+def test_the_thorough_attempts_read_photographs_that_the_quick_ones_do_not() -> None:
+    quick = thorough = 0
+    for seed in range(30):
+        photo = photograph(TEXT, np.random.default_rng(seed), Difficulty.HARD)
+        picture = np.asarray(Image.open(io.BytesIO(photo)))
+        quick += any(TEXT in attempt.decode(attempt.change(picture)) for attempt in reader.QUICK)
+        with contextlib.suppress(NoLabelInPhotoError):
+            thorough += read(photo, looks_like_label, now_ms=lambda: 0) == TEXT
+    assert thorough > quick
+
+
 def test_no_attempt_begins_when_the_time_is_over() -> None:
     calls: list[None] = []
 
@@ -159,13 +173,16 @@ def test_a_hundred_megapixels_in_a_hundred_kilobytes_are_refused_from_the_header
     assert caught.value.extra == {"limit": 25_000_000, "unit": "pixels"}
 
 
-@pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")  # as the reader sets it; pytest resets it
+@pytest.mark.parametrize("action", ["error", "ignore"])
 @pytest.mark.parametrize(("width", "height"), [(5_001, 5_000), (7_200, 7_000), (100_000, 100_000)])
-def test_pixels_above_the_limit_are_refused(width: int, height: int) -> None:
-    header = png_of_zeros(1, 1)
+def test_pixels_above_the_limit_are_refused_with_and_without_pillows_warning(
+    width: int, height: int, action: Literal["error", "ignore"]
+) -> None:
     size = width.to_bytes(4, "big") + height.to_bytes(4, "big")
-    with pytest.raises(PhotoTooLargeError):
-        _read(_with_size(header, size))
+    with warnings.catch_warnings():
+        warnings.simplefilter(action, Image.DecompressionBombWarning)
+        with pytest.raises(PhotoTooLargeError):
+            _read(_with_size(png_of_zeros(1, 1), size))
 
 
 def _with_size(file: bytes, size: bytes) -> bytes:

@@ -4,7 +4,7 @@ It is a program of its own, as a real provider is, and keeps everything in memor
 
 | request | answer |
 | --- | --- |
-| ``POST /v1/payments`` (Bearer API key) | 201 ``{"id", "pay_url"}``; for the same ``Idempotency-Key`` the same payment |
+| ``POST /v1/payments`` (Bearer API key) | 201 ``{"id", "pay_url"}``, the same for the same ``Idempotency-Key`` |
 | ``GET {pay_url}`` | the page |
 | ``POST {pay_url}/pay`` or ``/decline`` | ``{"status", "webhook_delivered"}`` once delivery was tried |
 | ``PUT /v1/faults`` (Bearer API key) | switches faults on and off, see ``Faults`` |

@@ -1,7 +1,8 @@
 """The ledger's work: wallets, holds, fares, top-ups, refunds (DESIGN 5).
 
 Every function runs in the caller's transaction and never commits. If one raises, the caller's transaction must be
-rolled back, as ``Database.write`` does. Times are real time in milliseconds.
+rolled back, as ``Database.write`` does. ``at_ms`` dates what happened as its caller does: a session's money in the
+session's civil time, everything else in real time.
 
 Transfers are named by keys, so each happens once (``transfers.py``). Transfers, postings and ends of holds are never
 changed: triggers of the migration refuse it, and no function here tries.

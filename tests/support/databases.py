@@ -21,12 +21,6 @@ BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.server)]
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Postgres]:
-    with Postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("template") / "unlatch.db"
     migrate(f"sqlite:///{path}")
@@ -40,8 +34,8 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: Postgres) -> str:
-    return postgres_server.new_database(migrated_template(postgres_server))
+def postgres_url(postgres: Postgres) -> str:
+    return postgres.new_database(migrated_template(postgres))
 
 
 @pytest.fixture(params=BOTH)

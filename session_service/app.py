@@ -22,8 +22,9 @@ from session_service.database import Database, open_database
 from session_service.devices.endpoints import router as devices_router
 from session_service.errors import TYPE_PREFIX, MalformedError, Problem
 from session_service.fleet.gateway import Gateway
-from session_service.labels.genuine import label_keys
+from session_service.labels.endpoints import router as labels_router
 from session_service.labels.reader import PhotoReader
+from session_service.labels.token import LabelKeys
 from session_service.ledger import service as ledger
 from session_service.ledger.endpoints import router as ledger_router
 from session_service.pricing import service as pricing
@@ -48,6 +49,7 @@ ROUTERS: Final = (
     sessions_router,
     pricing_router,
     devices_router,
+    labels_router,
     commands_router,
     ops_sessions_router,
     health.router,
@@ -83,12 +85,13 @@ def create_app(settings: Settings, secrets: Secrets | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
+    secrets: Secrets = app.state.secrets
     database = open_database(settings.database_url)
     clock = Clock(settings.civil_speed, settings.civil_start_ms)
-    context = Context(settings, app.state.secrets, clock, database)
-    dispatcher = Dispatcher(database, clock, app.state.secrets)
+    context = Context(settings, secrets, clock, database)
+    dispatcher = Dispatcher(database, clock, secrets)
     live = Live()
-    sessions = Sessions(settings, clock, label_keys(app.state.secrets))
+    sessions = Sessions(settings, clock, LabelKeys.newest_current(secrets.label_keys))
     gateway = Gateway(settings, clock, database, dispatcher, live)
     sweeper = Sweeper(context, sessions, dispatcher, gateway)
     app.state.context, app.state.dispatcher, app.state.live = context, dispatcher, live

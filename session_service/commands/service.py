@@ -91,7 +91,7 @@ def note_report(
     if row.state not in repository.UNSETTLED:
         return row
     if report.result is Result.ACCEPTED:
-        if row.state is not CommandState.UNKNOWN:
+        if row.state != CommandState.UNKNOWN:
             repository.change(connection, row.id, state=CommandState.ACCEPTED, accepted_at_ms=accepted_at_ms)
         return row
     refused = report.reason in {Reason.STALE_BOOT, Reason.CANCELLED} or report.result is Result.EXPIRED

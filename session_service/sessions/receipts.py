@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from session_service.clock import rfc3339
+from session_service.ledger.model import HoldEndKind
 from session_service.pricing.tariff import Tariff, fare
 from session_service.sessions import repository
 from session_service.sessions.machine import ENDED, SessionState
@@ -24,7 +25,7 @@ def price_of(tariff: Tariff) -> PriceOut:
 def receipt_of(connection: Connection, session: Session) -> ReceiptOut:
     """Return the receipt of a session; of one that has not ended, as far as it goes."""
     end = repository.hold_end(connection, session.hold_id)
-    ended: Literal["posted", "released", "expired"] | None = None if end is None else end.kind.value
+    ended: Literal["posted", "released", "expired"] | None = None if end is None else HoldEndKind(end.kind).value
     start_ms, end_ms = session.started_at_ms, session.ended_at_ms
     return ReceiptOut(
         session_id=session.id,

@@ -17,7 +17,7 @@ from session_service.commands.model import CommandRow
 from session_service.commands.service import Moment, Order
 from session_service.devices import service as devices
 from session_service.devices.model import Service
-from session_service.labels.genuine import ensure_genuine, genuine, without_row
+from session_service.labels.service import ensure_genuine, genuine, without_row
 from session_service.labels.token import LabelKeys, LabelParts
 from session_service.ledger import service as ledger
 from session_service.pricing import service as pricing
@@ -110,7 +110,7 @@ class Sessions:
         """
         target = repository.target(connection, parts.label_id, lock=lock)
         if target is None:
-            raise without_row()
+            raise without_row(parts, self._label_keys)
         ensure_genuine(parts, self._label_keys, target.generation, target.revoked_at_ms)
         return target
 

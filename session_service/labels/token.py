@@ -34,7 +34,7 @@ SECRET_MIN_BYTES: Final = 32  # as long as the hash, RFC 2104 section 3
 VERSION_4_HOST_CHARS: Final = 18  # 67 alphanumeric characters fit version 4-Q, and 49 are not the host
 HOST_MAX_CHARS: Final = 38  # version 5-Q; a denser code costs reading distance
 TEXT_MAX_CHARS: Final = 400  # what is longer is no label: spares the pattern a megabyte
-GENERATION_MAX: Final = 100  # one a month for eight years; a forged label is held against all of them in 0.4 ms
+GENERATION_MAX: Final = 100  # one a month for eight years; a forged label is held against all in half a millisecond
 
 _HOST: Final = re.compile(r"[A-Z0-9](?:[A-Z0-9.-]*[A-Z0-9])?(?::[0-9]{1,5})?")
 _TEXT: Final = re.compile(

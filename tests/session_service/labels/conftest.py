@@ -25,7 +25,6 @@ from tests.support.databases import (  # noqa: F401 - fixtures
     connection,
     database,
     database_url,
-    postgres_server,
     postgres_url,
     sqlite_template,
     sqlite_url,

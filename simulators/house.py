@@ -1,0 +1,256 @@
+"""The whole system on one machine: broker, service, payment provider and fleet, started and ended together.
+
+The parts are programs of their own, as in production; this module knows their commands and their addresses only.
+Everything is in one folder:
+
+| path | what |
+| --- | --- |
+| ``broker/`` | Mosquitto's files |
+| ``secrets/`` | the service's keys |
+| ``unlatch.db`` | the database, unless another one is named |
+| ``devices/`` | the fleet's folders (``folders.py``) |
+| ``logs/`` | what each program says |
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+from broker.contract.topics import SERVICE_USER
+from broker.mosquitto.passwords import new_password
+from broker.mosquitto.ports import LOOPBACK, free_port
+from broker.mosquitto.supervisor import Mosquitto
+from simulators import folders, hands, provisioning
+from simulators.bodies import Making
+from simulators.processes import Child, program, run
+from simulators.provisioning import Wish
+
+READY_TIMEOUT_S: Final = 60.0  # a service is up within 2 s; a machine under full load may need much longer
+CONNECT_TIMEOUT_S: Final = 120.0  # a thousand devices connect in 5 s
+POLL_S: Final = 0.05
+OPERATOR: Final = "simulator"
+
+Tell = Callable[[str], None]
+
+
+class HouseError(RuntimeError):
+    """The house cannot be built here. The message says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What house to build.
+
+    Attributes:
+        directory: where its files go; ``None`` for a temporary folder that goes when the house does.
+        database_url: an empty database; ``None`` for SQLite in the folder.
+        http_port: of the service; ``None`` for a free one.
+        service_env: more ``UNLATCH_*`` settings.
+        making: how the devices are made.
+        tell: gets a line before each step.
+    """
+
+    directory: Path | None = None
+    database_url: str | None = None
+    http_port: int | None = None
+    service_env: Mapping[str, str] = field(default_factory=dict)
+    making: Making = field(default_factory=Making)
+    tell: Tell = lambda _line: None
+
+
+class House:
+    """A context manager: on the way in it starts broker, payment provider and service; on the way out it ends all.
+
+    The fleet comes after ``provision``, with ``start_fleet``. For faults, a test may point the service or the fleet
+    at a proxy: set ``service_broker_port`` or ``fleet_broker_port`` and start that part (again).
+
+    Attributes:
+        service: the service's process; ``fleet`` and ``payments`` likewise.
+        url: where the service answers.
+        operator_token: an operator's.
+    """
+
+    def __init__(self, plan: Plan | None = None) -> None:
+        self.plan = plan or Plan()
+        self._temporary = None if self.plan.directory else Path(tempfile.mkdtemp(prefix="unlatch-"))
+        self.directory = (self.plan.directory or self._temporary or Path()).resolve()
+        self.broker = Mosquitto(self.directory / "broker")
+        self.database_url = self.plan.database_url or f"sqlite:///{self.directory / 'unlatch.db'}"
+        self.url = f"http://{LOOPBACK}:{self.plan.http_port or free_port()}"
+        self.payment_url = f"http://{LOOPBACK}:{free_port()}"
+        self.operator_token = ""
+        self.service_broker_port: int | None = None
+        self.fleet_broker_port: int | None = None
+        self._service_password = new_password()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start everything but the fleet.
+
+        Raises:
+            HouseError: the folder is not empty.
+            ChildError: a program did not come up.
+            MosquittoError: the broker did not.
+        """
+        if self.directory.exists() and any(self.directory.iterdir()):
+            msg = f"{self.directory} is not empty; name a new folder, or none for a temporary one"
+            raise HouseError(msg)
+        try:
+            self._begin()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End every process; remove the folder if it is a temporary one."""
+        self._stack.close()
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    @property
+    def devices_dir(self) -> Path:
+        """Where the devices' folders are."""
+        return self.directory / "devices"
+
+    def start_service(self) -> None:
+        """Start the service and wait until it is ready; after ``kill_service`` it is at the same address.
+
+        Raises:
+            ChildError: it did not come up.
+        """
+        self.service = Child("service", [program("unlatch"), "serve"], self._log("service"), self._service_env())
+        self.service.start()
+        self._wait_until(self._service_is_ready, self.service, READY_TIMEOUT_S)
+
+    def kill_service(self) -> None:
+        """Kill it as a crash would (-9)."""
+        self.service.kill()
+
+    def provision(self, wishes: Iterable[Wish]) -> list[folders.Device]:
+        """Register devices, give each a label, a folder and a place at the broker.
+
+        Raises:
+            ProvisioningError: the service refused one.
+        """
+        devices = provisioning.provision(self.url, self.operator_token, wishes, self.devices_dir)
+        self.broker.add_users({device.id: device.password for device in devices})
+        return devices
+
+    def start_fleet(self) -> None:
+        """Start the fleet and wait until every device is connected and the service has heard of it.
+
+        Raises:
+            ChildError: it ended, or did not connect in time.
+        """
+        port = self.fleet_broker_port or self.broker.port
+        making = self.plan.making
+        command = [program("unlatch-sim"), "fleet", str(self.devices_dir), "--broker", f"{LOOPBACK}:{port}"]
+        command += ["--synchronous", making.synchronous, "--movement-ms", str(making.movement_ms)]
+        self.fleet = Child("fleet", command, self._log("fleet"), _clean_env())
+        self.fleet.start()
+        self._wait_until(self._fleet_is_connected, self.fleet, CONNECT_TIMEOUT_S)
+
+    def require_all(self) -> None:
+        """Find out whether all parts run.
+
+        Raises:
+            ChildError: one has ended by itself.
+        """
+        for child in (self.service, self.fleet, self.payments):
+            if not child.running:
+                ended = "has ended"
+                raise child.complaint(ended)
+
+    def _begin(self) -> None:
+        tell = self.plan.tell
+        tell("Starting Mosquitto")
+        self._stack.enter_context(self.broker)
+        self.broker.add_users({SERVICE_USER: self._service_password})
+        tell("Making keys and the database")
+        self._run_unlatch("secrets")
+        self._run_unlatch("migrate")
+        self.operator_token = self._run_unlatch("operator", "add", OPERATOR).split()[-1]
+        tell("Starting the payment provider")
+        self._start_payments()
+        tell("Starting the service")
+        # Registered before they start, so that a start that fails half-way leaves nothing behind.
+        self._stack.callback(lambda: self._stop("service"))
+        self.start_service()
+        self._stack.callback(lambda: self._stop("fleet"))
+
+    def _start_payments(self) -> None:
+        port = self.payment_url.rpartition(":")[2]
+        command = [program("unlatch-sim"), "payments", "--port", port, "--secrets", str(self.directory / "secrets")]
+        self.payments = Child("payment provider", command, self._log("payments"), _clean_env())
+        self._stack.callback(self.payments.stop)
+        self.payments.start()
+        self._wait_until(lambda: _answers(self.payment_url + "/healthz"), self.payments, READY_TIMEOUT_S)
+
+    def _stop(self, name: str) -> None:
+        child: Child | None = getattr(self, name, None)
+        if child is not None:
+            child.stop()
+
+    def _run_unlatch(self, *arguments: str) -> str:
+        return run(f"unlatch {' '.join(arguments)}", [program("unlatch"), *arguments], self._service_env())
+
+    def _service_env(self) -> dict[str, str]:
+        ours = {
+            "database_url": self.database_url,
+            "secrets_dir": str(self.directory / "secrets"),
+            "http_host": LOOPBACK,
+            "http_port": self.url.rpartition(":")[2],
+            "public_url": self.url,
+            "broker_host": LOOPBACK,
+            "broker_port": str(self.service_broker_port or self.broker.port),
+            "broker_password": self._service_password,
+            "payment_url": self.payment_url,
+        }
+        named = {f"UNLATCH_{name.upper()}": value for name, value in ours.items()}
+        return {**_clean_env(), **named, **self.plan.service_env}
+
+    def _service_is_ready(self) -> bool:
+        return _answers(self.url + "/readyz")
+
+    def _fleet_is_connected(self) -> bool:
+        try:
+            state = hands.ask(self.devices_dir, "state")
+        except OSError:
+            return False
+        return bool(state["connected"] == state["devices"] and state["waiting_reports"] == 0)
+
+    def _wait_until(self, condition: Callable[[], bool], child: Child, timeout_s: float) -> None:
+        deadline = time.perf_counter() + timeout_s
+        while not condition():
+            if not child.running or time.perf_counter() > deadline:
+                raise child.complaint(f"was not ready within {timeout_s:.0f} s" if child.running else "ended at once")
+            time.sleep(POLL_S)
+
+    def _log(self, name: str) -> Path:
+        return self.directory / "logs" / f"{name}.log"
+
+
+def _clean_env() -> dict[str, str]:
+    """Return our environment without settings of another installation."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("UNLATCH_")}
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5.0).is_success
+    except httpx.HTTPError:
+        return False

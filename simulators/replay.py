@@ -1,0 +1,122 @@
+"""Replays real trips through the whole system: one rider, one photograph, one ride and one receipt a trip."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from simulators import hands, invariants, records
+from simulators.folders import Device
+from simulators.house import House, Plan
+from simulators.provisioning import Wish
+from simulators.report import ReplayReport, Tally, facts_of
+from simulators.street import ride_all
+from simulators.trips import Trip
+
+TIME_LIMIT_S: Final = 3_600.0  # 20,000 trips take ten minutes on two cores
+LAST_REPORTS_S: Final = 30.0  # for the last acknowledgements after the last trip
+POLL_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayPlan:
+    """What to replay, and how.
+
+    Attributes:
+        speed: how many times faster than real civil time runs; deadlines and time-outs stay real.
+        database_url: an empty database; ``None`` for SQLite in the folder.
+        directory: where the files go; ``None`` for a temporary folder.
+        time_limit_s: real time for all rides together; trips that are not done by then have failed.
+        tell: gets a line before each step, ``told`` the tally after each trip.
+    """
+
+    trips: list[Trip]
+    speed: float
+    database_url: str | None = None
+    directory: Path | None = None
+    time_limit_s: float = TIME_LIMIT_S
+    tell: Callable[[str], None] = lambda _line: None
+    told: Callable[[Tally], None] = lambda _tally: None
+
+
+class UsedDatabaseError(ValueError):
+    """The database has tables already, and a replay counts everything that it finds."""
+
+
+def replay(plan: ReplayPlan) -> ReplayReport:
+    """Start the system, ride all trips, hold both sides against each other, and return the figures.
+
+    Raises:
+        UsedDatabaseError: the database is not empty.
+        RecordsError: it cannot be read.
+        ChildError, MosquittoError, ProvisioningError: the system did not come up.
+    """
+    if plan.database_url is not None and not records.is_empty(plan.database_url):
+        msg = "The database is not empty. Make a new one for each replay, for instance: createdb unlatch_replay"
+        raise UsedDatabaseError(msg)
+    began = time.perf_counter()
+    with House(_house_plan(plan)) as house:
+        devices = _make_fleet(house, plan)
+        setup_s = time.perf_counter() - began
+        plan.tell(f"Riding {len(plan.trips)} trips")
+        began = time.perf_counter()
+        tally = asyncio.run(_ride(house, plan, devices))
+        wall_s = time.perf_counter() - began
+        plan.tell("Holding the service's books against the devices' journals")
+        _wait_for_last_reports(house)
+        return _report(house, plan, tally, wall_s=wall_s, setup_s=setup_s)
+
+
+async def _ride(house: House, plan: ReplayPlan, devices: dict[int, Device]) -> Tally:
+    tally = Tally(trips=len(plan.trips))
+    try:
+        async with asyncio.timeout(plan.time_limit_s):
+            await ride_all(house.url, house.devices_dir, plan.trips, devices, plan.speed, tally, plan.told)
+    except TimeoutError:
+        tally.failures.append(f"the time limit of {plan.time_limit_s:g} s was reached")
+    return tally
+
+
+def _house_plan(plan: ReplayPlan) -> Plan:
+    # The civil clock starts with the service, so receipts are dated later than the trips by what the set-up took.
+    civil = {
+        "UNLATCH_CIVIL_SPEED": str(plan.speed),
+        "UNLATCH_CIVIL_START_MS": str(plan.trips[0].start_s * 1000),
+    }
+    return Plan(directory=plan.directory, database_url=plan.database_url, service_env=civil, tell=plan.tell)
+
+
+def _make_fleet(house: House, plan: ReplayPlan) -> dict[int, Device]:
+    homes = {trip.bike: trip.origin for trip in reversed(plan.trips)}
+    plan.tell(f"Registering {len(homes)} bikes")
+    devices = house.provision(Wish("bike", bike, home.position, home.name) for bike, home in homes.items())
+    plan.tell("Connecting the fleet")
+    house.start_fleet()
+    return {device.number: device for device in devices}
+
+
+def _wait_for_last_reports(house: House) -> None:
+    """Give the fleet time to get its last reports acknowledged; what is missing then, the invariants will say."""
+    deadline = time.perf_counter() + LAST_REPORTS_S
+    while hands.ask(house.devices_dir, "state")["waiting_reports"] and time.perf_counter() < deadline:
+        time.sleep(POLL_S)
+
+
+def _report(house: House, plan: ReplayPlan, tally: Tally, *, wall_s: float, setup_s: float) -> ReplayReport:
+    world = invariants.World(*records.read(house.database_url, house.devices_dir))
+    found = invariants.look(world)
+    return ReplayReport(
+        **facts_of(tally),
+        ledger_sum_minor=invariants.ledger_sum_minor(world),
+        wall_s=round(wall_s, 3),
+        setup_s=round(setup_s, 3),
+        speed=plan.speed,
+        devices=len(world.witnesses),
+        database=house.database_url.partition(":")[0].partition("+")[0],
+        invariants={name: len(lines) for name, lines in found.items()},
+        violations={name: lines for name, lines in found.items() if lines},
+    )

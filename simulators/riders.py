@@ -1,0 +1,240 @@
+"""A rider: somebody with a phone, a camera and a hand, who knows the HTTP API and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+import msgspec
+
+WAIT_S: Final = 10  # how long a request for a session waits for the lock: what a rider's patience is
+TIMEOUT_S: Final = 40.0  # for any answer; above the longest wait that the API allows
+CONNECTIONS: Final = 400  # of all riders together: one request or one stream each
+TRIES: Final = 4  # times that a rider presses the same button when no answer comes
+TRY_AGAIN_S: Final = 0.5
+ENDED: Final = frozenset({"closed", "not_unlocked", "refused"})
+UNDER_WAY: Final = frozenset({"requested", "held", "unlocking"})
+
+Json = dict[str, Any]
+
+
+class ApiError(Exception):
+    """The service said no.
+
+    Attributes:
+        status: HTTP status.
+        type: the problem's stable name, without its prefix.
+        problem: the whole document.
+    """
+
+    def __init__(self, what: str, status: int, problem: Json) -> None:
+        super().__init__(f"{what}: {status} {problem.get('type', '')} {problem.get('detail', '')}")
+        self.status = status
+        self.type = str(problem.get("type", "")).rpartition(":")[2]
+        self.problem = problem
+
+
+class RideError(Exception):
+    """A ride went another way than it should. The message says which."""
+
+
+class Api:
+    """The service and the payers' pages, as phones reach them. Use it as an asynchronous context manager."""
+
+    def __init__(self, url: str) -> None:
+        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+        self._client = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, limits=limits, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def get(self, path: str, token: str) -> Json:
+        """Return the answer.
+
+        Raises:
+            ApiError: the service said no.
+        """
+        return await self._ask("GET", path, headers=_bearer(token))
+
+    async def post(self, path: str, token: str = "", *, wait_s: int = 0, **content: Any) -> Json:  # noqa: ANN401
+        """Post once, however often it takes: the same Idempotency-Key goes with every try.
+
+        Raises:
+            ApiError: the service said no.
+        """
+        headers = {**_bearer(token), "Idempotency-Key": secrets.token_urlsafe(18)}
+        if wait_s:
+            headers["Prefer"] = f"wait={wait_s}"
+        return await self._ask("POST", path, headers=headers, **content)
+
+    async def pay(self, pay_url: str) -> None:
+        """Press Pay on the provider's page.
+
+        Raises:
+            ApiError: the provider said no.
+        """
+        await self._ask("POST", f"{pay_url}/pay")
+
+    async def events(self, path: str, token: str, *, after: int = 0) -> AsyncIterator[Json]:
+        """Yield the snapshots of a stream of server-sent events past the one with id ``after``, until it ends.
+
+        Raises:
+            ApiError: the service said no.
+        """
+        headers = {**_bearer(token), "Accept": "text/event-stream", "Last-Event-ID": str(after)}
+        async with self._client.stream("GET", path, headers=headers) as answer:
+            if not answer.is_success:
+                await answer.aread()
+                raise _refusal(answer)
+            async for line in answer.aiter_lines():
+                if line.startswith("data:"):
+                    yield msgspec.json.decode(line.removeprefix("data:"))
+
+    async def _ask(self, method: str, path: str, **content: Any) -> Json:  # noqa: ANN401 - httpx's arguments
+        request = self._client.build_request(method, path, **content)
+        answer = await self._sent(request)
+        if not answer.is_success:
+            raise _refusal(answer)
+        parsed: Json = msgspec.json.decode(answer.content) if answer.content else {}
+        return parsed
+
+    async def _sent(self, request: httpx.Request) -> httpx.Response:
+        """Send a request until it is answered: the very same bytes, so that the service knows it again."""
+        for _ in range(TRIES - 1):
+            try:
+                return await self._client.send(request)
+            except httpx.TransportError:
+                await asyncio.sleep(TRY_AGAIN_S)
+        return await self._client.send(request)
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What came of pointing the camera at a label: ``offer`` is the API's answer."""
+
+    offer: Json
+    photos: int
+    photos_decoded: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rider:
+    """One guest; ``token`` proves who they are."""
+
+    api: Api
+    token: str
+
+    @classmethod
+    async def join(cls, api: Api) -> Rider:
+        """Become a guest: nothing to fill in."""
+        return cls(api, (await api.post("/v1/riders", json={}))["token"])
+
+    async def scan(self, photographs: AsyncIterator[bytes], text: str) -> Scanned:
+        """Send photographs of a label until one is read, at last the text that any camera app shows.
+
+        Raises:
+            ApiError: the label opens nothing.
+        """
+        photos = 0
+        async for photo in photographs:
+            photos += 1
+            try:
+                offer = await self.api.post("/v1/scans", self.token, files={"photo": ("l.jpg", photo, "image/jpeg")})
+            except ApiError as error:
+                if error.type != "no-label-in-photo":
+                    raise
+            else:
+                return Scanned(offer, photos, 1)
+        return Scanned(await self.api.post("/v1/scans", self.token, json={"text": text}), photos, 0)
+
+    async def top_up(self, amount_minor: int) -> None:
+        """Pay into the wallet, and wait until the money is there.
+
+        Raises:
+            ApiError: the service or the provider said no.
+            RideError: the payment failed.
+        """
+        wish = await self.api.post("/v1/wallet/top-ups", self.token, json={"amount_minor": amount_minor})
+        await self.api.pay(wish["pay_url"])
+        path = f"/v1/wallet/top-ups/{wish['id']}"
+        for _ in range(TRIES * 10):
+            status = (await self.api.get(path, self.token))["status"]
+            if status == "paid":
+                return
+            if status == "failed":
+                break
+            await asyncio.sleep(TRY_AGAIN_S)
+        msg = f"the payment of {amount_minor} is {status}"
+        raise RideError(msg)
+
+    async def start(self, label: str) -> Json:
+        """Press Start; return the session when the unlock, or its failure, is known.
+
+        Raises:
+            ApiError: the service refused.
+        """
+        session = await self.api.post("/v1/sessions", self.token, wait_s=WAIT_S, json={"label": label})
+        if session["state"] in UNDER_WAY:
+            return await self.follow(session, lambda seen: seen["state"] not in UNDER_WAY)
+        return session
+
+    async def finish(self, session_id: str) -> Json:
+        """Press Finish; return the session when the lock has answered.
+
+        Raises:
+            ApiError: the service refused.
+        """
+        return await self.api.post(f"/v1/sessions/{session_id}/finish", self.token, wait_s=WAIT_S, json={})
+
+    async def follow(self, session: Json, until: Callable[[Json], bool]) -> Json:
+        """Watch what happens to a session, as last seen, until a snapshot satisfies ``until``, and return that.
+
+        Raises:
+            ApiError: there is no such session.
+        """
+        path, seen = f"/v1/sessions/{session['id']}/events", session["version"]
+        while True:
+            try:
+                async for snapshot in self.api.events(path, self.token, after=seen):
+                    if until(snapshot):
+                        return snapshot
+                    seen = snapshot["version"]
+            except httpx.TransportError:
+                pass  # the stream broke; it goes on after what was seen
+            await asyncio.sleep(TRY_AGAIN_S)
+
+    async def receipt(self, session_id: str) -> Json:
+        """Return the receipt.
+
+        Raises:
+            ApiError: there is no such session.
+        """
+        return await self.api.get(f"/v1/sessions/{session_id}/receipt", self.token)
+
+
+def is_ended(session: Json) -> bool:
+    """Return whether a session has come to its end."""
+    return session["state"] in ENDED
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _refusal(answer: httpx.Response) -> ApiError:
+    try:
+        content = msgspec.json.decode(answer.content)
+    except msgspec.DecodeError:
+        content = None
+    problem = content if isinstance(content, dict) else {"detail": answer.text[:200]}
+    return ApiError(f"{answer.request.method} {answer.request.url.path}", answer.status_code, problem)

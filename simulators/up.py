@@ -1,0 +1,147 @@
+"""``unlatch-sim up``: the whole system in a small city, one ride to prove it, and then yours to try."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import qrcode
+from qrcode.constants import ERROR_CORRECT_Q
+from rich.console import Console
+
+from simulators import fares, invariants, rides
+from simulators.city import city
+from simulators.darkroom import Darkroom
+from simulators.folders import Device
+from simulators.hands import Hands
+from simulators.house import House, Plan
+from simulators.riders import Api, Json, RideError, Rider
+
+DEVICES: Final = 50
+SEED: Final = 1
+RIDE_S: Final = 2.0  # long enough to see the steps, short enough to wait for
+WATCH_S: Final = 0.5
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class City:
+    """What to put up: so many ``devices`` from a ``seed``; see ``house.Plan`` for ``directory`` and ``port``."""
+
+    devices: int = DEVICES
+    seed: int = SEED
+    port: int | None = None
+    directory: Path | None = None
+    once: bool = False
+
+
+def up(wish: City, console: Console) -> None:
+    """Start everything, ride once, say where everything is, and stay until Ctrl-C unless ``once``.
+
+    Raises:
+        ChildError, MosquittoError, ProvisioningError: a part did not come up, or has ended since.
+        RideError, ApiError: the ride failed.
+    """
+    wishes = city(wish.devices, wish.seed)
+    try:
+        with House(
+            Plan(directory=wish.directory, http_port=wish.port, tell=lambda line: _tell(console, line))
+        ) as house:
+            _tell(console, f"Putting up {len(wishes)} bikes and pods")
+            devices = house.provision(wishes)
+            _tell(console, "Connecting the fleet")
+            house.start_fleet()
+            asyncio.run(_ride_once(house, devices, lambda line: console.print(f"  [green]✓[/green] {line}")))
+            _hold_to_account(house)
+            console.print("[bold green]Self-check passed:[/bold green] one whole ride, and every invariant holds.")
+            _show(house, devices[0], console)
+            if not wish.once:
+                console.print("\nCtrl-C ends everything.")
+                _watch(house)
+    except KeyboardInterrupt:
+        console.print()
+    console.print("Everything that was started here has ended.")
+
+
+async def _ride_once(house: House, devices: list[Device], say: Say) -> None:
+    bike, elsewhere = devices[0], devices[-1].position
+    with Darkroom(SEED) as darkroom:
+        async with Api(house.url) as api, Hands(house.devices_dir) as hands:
+            rider = await Rider.join(api)
+            say("became a guest: no form")
+            offer = (await rider.scan(darkroom.order(bike.label, 0), bike.label)).offer
+            say(f"photographed the label of {offer['kind']} {offer['number']}: {_price(offer['price'])}")
+            await rider.top_up(rides.TOP_UP_MINOR)
+            say(f"paid {rides.TOP_UP_MINOR / 100:.2f} into the wallet")
+            started = await rides.start(rider, offer["label"])
+            say(f"pressed Start: unlocked {1000 * started.unlock_s:.0f} ms later")
+            await rides.travel(hands, bike, rides.along(bike.position, elsewhere), RIDE_S)
+            await hands.do(bike.id, "lock_by_hand")
+            say("rode across the city and locked by hand")
+            receipt = await rides.receipt_when_closed(rider, started.session)
+            say(_checked(receipt))
+
+
+def _checked(receipt: Json) -> str:
+    """Return what the receipt says.
+
+    Raises:
+        RideError: its fare is not what its times make.
+    """
+    if receipt["fare_minor"] != fares.fare_of_receipt(receipt):
+        msg = f"the receipt says {receipt['fare_minor']}, its times make {fares.fare_of_receipt(receipt)}"
+        raise RideError(msg)
+    evidence = ", ".join(seen["what"] for seen in receipt["evidence"])
+    return f"got the receipt: {receipt['fare_minor'] / 100:.2f} {receipt['currency']}, on the lock's word ({evidence})"
+
+
+def _hold_to_account(house: House) -> None:
+    found = invariants.violations(house.database_url, house.devices_dir)
+    broken = [line for lines in found.values() for line in lines]
+    if broken:
+        msg = "the ride broke an invariant: " + "; ".join(broken)
+        raise RideError(msg)
+
+
+def _show(house: House, device: Device, console: Console) -> None:
+    console.print(f"\nService         {house.url}   (API: {house.url}/docs)", highlight=False)
+    console.print(f"Operator token  {house.operator_token}", highlight=False)
+    console.print(f"Files and logs  {house.directory}", highlight=False, soft_wrap=True)
+    console.print(f"Label of {device.kind} {device.number}:", highlight=False)
+    console.print(_qr(device.label), highlight=False, markup=False)
+    console.print(device.label, highlight=False, soft_wrap=True)
+
+
+def _qr(text: str) -> str:
+    """Return a QR code for a dark terminal."""
+    code = qrcode.QRCode(error_correction=ERROR_CORRECT_Q, border=2)
+    code.add_data(text)
+    out = io.StringIO()
+    code.print_ascii(out=out, invert=True)
+    return out.getvalue().rstrip()
+
+
+def _price(price: Json) -> str:
+    unlock, interval = price["unlock_fee_minor"] / 100, price["interval_price_minor"] / 100
+    return f"{unlock:.2f} and {interval:.2f} for every {price['interval_s']} s ({price['currency']})"
+
+
+def _watch(house: House) -> None:
+    """Wait for Ctrl-C.
+
+    Raises:
+        ChildError: a part has ended by itself.
+    """
+    while True:
+        house.require_all()
+        time.sleep(WATCH_S)
+
+
+def _tell(console: Console, line: str) -> None:
+    console.print(f"[dim]{line} ...[/dim]", highlight=False)

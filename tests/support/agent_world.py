@@ -53,6 +53,7 @@ class KeptLink:
     report_tokens: list[bytes] = field(default_factory=list)
     heartbeat_tokens: list[bytes] = field(default_factory=list)
     presences: list[bool] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)
 
     def publish_report(self, token: bytes) -> None:
         self.report_tokens.append(token)
@@ -67,6 +68,15 @@ class KeptLink:
         """Return the reports published since the last call, verified."""
         tokens, self.report_tokens = self.report_tokens, []
         return [open_sealed(token, Report, lambda _: REPORT_KEY.public_key()) for token in tokens]
+
+    def take_new_reports(self) -> list[Report]:
+        """Return what ``take_reports`` does without the reports that were ever taken before."""
+        reports = []
+        for report in self.take_reports():
+            if report.seq not in self.seen:
+                self.seen.add(report.seq)
+                reports.append(report)
+        return reports
 
     def take_heartbeats(self) -> list[Heartbeat]:
         tokens, self.heartbeat_tokens = self.heartbeat_tokens, []
@@ -95,10 +105,11 @@ class World:
         actions: frozenset[Action] = POD,
         movement_ms: int = 0,
         limits: Limits | None = None,
+        keep_acked: bool = False,
     ) -> None:
         self.clock = ManualClock()
         self.lock = MemoryLock(self.clock, actions, movement_ms=movement_ms)
-        self.journal = FrailJournal(journal_path, Synchronous.OFF)
+        self.journal = FrailJournal(journal_path, Synchronous.OFF, keep_acked=keep_acked)
         self.limits = limits or Limits()
         self.ids = 0
         self._boot()
@@ -155,5 +166,5 @@ class World:
         self.send(ReportAck(version=1, device=DEVICE, journal_id=journal_id, acked_through=through))
 
     def outcomes(self) -> list[CommandReport]:
-        """Return the command reports published since the last call."""
-        return [report.body for report in self.link.take_reports() if isinstance(report.body, CommandReport)]
+        """Return the new command reports published since the last call."""
+        return [report.body for report in self.link.take_new_reports() if isinstance(report.body, CommandReport)]

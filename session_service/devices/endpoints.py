@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from broker.contract import keys, topics
+from broker.contract import topics
 from session_service.context import Context, InContext
 from session_service.devices import service
-from session_service.devices.model import Device, Kind, Service
+from session_service.devices.model import Kind, Service
 from session_service.devices.repository import Wanted
 from session_service.devices.schemas import (
     MAX_NUMBER,
@@ -41,7 +41,7 @@ async def register(context: InContext, operator: InOperator, named: OnceOf, wish
         context.database,
         named,
         by.now_ms,
-        lambda c: Answer.of(201, registered(context, service.register(c, wish.wish(), by))),
+        lambda c: Answer.of(201, RegisteredOut.of(service.register(c, wish.wish(), by), context.secrets)),
     )
 
 
@@ -109,17 +109,6 @@ async def clear_alert(
         named,
         by.now_ms,
         lambda c: _answer(context, service.dismiss_alert(c, device_id, kind, by), by),
-    )
-
-
-def registered(context: Context, device: Device) -> RegisteredOut:
-    """Return what a new device needs to know."""
-    key = context.secrets.command_key.public_key()
-    return RegisteredOut(
-        device_id=device.id,
-        number=device.number,
-        kind=device.kind,
-        command_keys={context.secrets.command_key_id: keys.public_pem(key)},
     )
 
 

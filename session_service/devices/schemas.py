@@ -6,9 +6,11 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from broker.contract import keys
 from session_service.clock import rfc3339
-from session_service.devices.model import DeviceAlert, Kind, Service
+from session_service.devices.model import Device, DeviceAlert, Kind, Service
 from session_service.devices.service import NewDevice, Presence, Seen, presence
+from session_service.secrets import Secrets
 
 MAX_NUMBER = 2_147_483_647  # the column is an INTEGER
 PEM_CHARS = 1_000  # a P-256 key has 178
@@ -50,6 +52,17 @@ class RegisteredOut(BaseModel):
     number: int
     kind: Kind
     command_keys: dict[str, str]
+
+    @classmethod
+    def of(cls, device: Device, secrets: Secrets) -> Self:
+        """Return what a registered device needs to know."""
+        public = keys.public_pem(secrets.command_key.public_key())
+        return cls(
+            device_id=device.id,
+            number=device.number,
+            kind=device.kind,
+            command_keys={secrets.command_key_id: public},
+        )
 
 
 class MaintenanceIn(BaseModel):

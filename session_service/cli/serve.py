@@ -1,0 +1,88 @@
+"""`unlatch serve`: the service, in one process, until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+from argparse import Namespace
+from typing import Final, NoReturn
+
+import uvicorn
+
+from session_service.cli.common import Commands, add_command, ensure_current, say, settings_of, write
+from session_service.ledger import service as ledger
+from session_service.secrets import load_secrets
+from session_service.settings import Settings
+from session_service.writer_lock import writer_lock
+
+STOP_S: Final = 10  # requests under way get so long; event streams would never end by themselves
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "serve",
+        _serve,
+        summary="run the service until SIGINT or SIGTERM",
+        example="UNLATCH_PUBLIC_URL=https://ride.example.org unlatch serve --host 0.0.0.0 --port 8080",
+    )
+    parser.add_argument("--host", help="address to listen on, instead of UNLATCH_HTTP_HOST")
+    parser.add_argument("--port", help="instead of UNLATCH_HTTP_PORT")
+
+
+def _serve(arguments: Namespace) -> int:
+    settings = settings_of(arguments)
+    _see_that_it_can_start(settings)
+    with writer_lock(settings.database_url):
+        return _run(settings)
+
+
+def _see_that_it_can_start(settings: Settings) -> None:
+    """Find now what would end a start half-way, and say it in one line.
+
+    Raises:
+        SetupError: something is missing.
+    """
+    load_secrets(settings.secrets_dir)
+    ensure_current(settings.database_url)
+    write(settings, lambda connection: ledger.ensure_accounts(connection, settings.currency))
+
+
+class _Server(uvicorn.Server):
+    """Says where it answers, once it does."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            say(f"Unlatch answers at http://{self.config.host}:{self.config.port}")
+
+
+def _run(settings: Settings) -> int:
+    from session_service.app import create_app  # noqa: PLC0415 - OpenCV takes a second to load; only serving needs it
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.http_host,
+        port=settings.http_port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # the figures are in /metrics; a line a request costs more than the request
+        server_header=False,
+        timeout_graceful_shutdown=STOP_S,
+    )
+    server = _Server(config)
+    # uvicorn stops gracefully at these signals and then raises them again, for the handlers of before.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, _leave)
+    server.run()
+    return 0 if server.started else 1
+
+
+def _leave(_signal: int, _frame: object) -> NoReturn:
+    raise SystemExit(0)

@@ -27,6 +27,7 @@ from session_service.labels.reader import PhotoReader
 from session_service.labels.token import LabelKeys
 from session_service.ledger import service as ledger
 from session_service.ledger.endpoints import router as ledger_router
+from session_service.ledger.payments import SandboxProvider
 from session_service.pricing import service as pricing
 from session_service.pricing.endpoints import router as pricing_router
 from session_service.riders.endpoints import router as riders_router
@@ -96,6 +97,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     sweeper = Sweeper(context, sessions, dispatcher, gateway)
     app.state.context, app.state.dispatcher, app.state.live = context, dispatcher, live
     app.state.sessions, app.state.gateway, app.state.photo_reader = sessions, gateway, PhotoReader()
+    app.state.payments = SandboxProvider(settings.payment_url, secrets.payment_api_key, secrets.webhook_secret)
     await _prepare(database, context)
     tasks = [asyncio.create_task(gateway.run()), asyncio.create_task(sweeper.run())]
     for task in tasks:
@@ -110,6 +112,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 await task
         await dispatcher.note_sent()
         app.state.photo_reader.close()
+        await app.state.payments.close()
         await database.close()
 
 

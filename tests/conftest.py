@@ -12,8 +12,10 @@ from tests.support.postgres import Postgres
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Take the network from every test that is not marked ``server``. Sockets within the machine's kernel stay: asyncio
-    wakes its own loop through one."""
+    """Take the network from every test that is not marked ``server``.
+
+    Unix sockets stay, because asyncio wakes its own loop through a pair of them.
+    """
     if item.get_closest_marker("server") is None:
         pytest_socket.disable_socket(allow_unix_socket=True)
     else:

@@ -35,7 +35,7 @@ soak: setup-demo ## run a fleet with riders and faults for hours, then check the
 	@$(BIN)/python -m simulators.soak
 
 docs: setup-demo ## draw the diagrams in docs/ again from the tables in the code
-	@$(BIN)/python -m docs.generate
+	@$(BIN)/python docs/diagrams.py
 
 lock: setup-demo ## resolve pyproject.toml anew into requirements.lock, with hashes
 	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && python3 -m venv "$$tool" && \

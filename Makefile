@@ -31,8 +31,9 @@ check: setup ## run the linters, the type checker, the layer rules and the tests
 bench: setup-demo ## measure scan-to-unlock against its floor (3 minutes; writes build/bench/unlock.json)
 	@$(BIN)/python -m simulators.bench
 
-soak: setup-demo ## run a fleet with riders and faults for hours, then check the invariants
-	@$(BIN)/python -m simulators.soak
+soak: setup-demo ## replay TRIPS=DIR, a folder of real trips, for hours of civil time, and check the invariants
+	@if [ -z "$(TRIPS)" ]; then echo "soak: skipped; name a folder of trips: make soak TRIPS=DIR"; else \
+	$(BIN)/unlatch-sim replay "$(TRIPS)" --trips 20000 --speed 3600 --out build/soak/report.json; fi
 
 docs: setup-demo ## draw the diagrams in docs/ again from the tables in the code
 	@$(BIN)/python docs/diagrams.py

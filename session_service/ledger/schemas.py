@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from session_service.clock import rfc3339
 from session_service.ledger.books import Entry, Statement
-from session_service.ledger.model import TopUp, Wallet
+from session_service.ledger.model import TopUp, TopUpStatus, Wallet
 from session_service.ledger.rules import MAX_TOP_UP_MINOR, MIN_TOP_UP_MINOR
 
 
@@ -42,13 +42,13 @@ class TopUpOut(BaseModel):
     id: str
     amount_minor: int
     currency: str
-    status: Literal["pending", "paid", "failed"]
+    status: TopUpStatus
     pay_url: str | None
 
     @classmethod
     def of(cls, top_up: TopUp) -> TopUpOut:
         """Return the top-up as the API shows it."""
-        return cls.model_validate(top_up.model_dump(include=set(cls.model_fields)))
+        return cls(**{name: getattr(top_up, name) for name in cls.model_fields})
 
 
 class LedgerCheckOut(BaseModel):

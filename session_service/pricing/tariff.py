@@ -65,7 +65,9 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     grace_s: int = 60
 
     def __post_init__(self) -> None:
-        if not (len(self.currency) == 3 and self.currency.isascii() and self.currency.isupper()):
+        if not (
+            len(self.currency) == 3 and self.currency.isascii() and self.currency.isalpha() and self.currency.isupper()
+        ):
             msg = f"currency must be three capital letters (ISO 4217), not {self.currency!r}"
             raise TariffError(msg)
         for name, (least, most) in _RANGES.items():

@@ -1,5 +1,13 @@
-"""Databases for these tests."""
+"""Databases and the HTTP API for these tests."""
 
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from session_service.database import Database
+from tests.session_service.ledger.app import Api, serving
 from tests.support.databases import (  # noqa: F401 - fixtures
     connection,
     database,
@@ -8,3 +16,9 @@ from tests.support.databases import (  # noqa: F401 - fixtures
     sqlite_template,
     sqlite_url,
 )
+
+
+@pytest.fixture
+async def api(database: Database) -> AsyncIterator[Api]:  # noqa: F811 - the fixture
+    async with serving(database) as opened:
+        yield opened

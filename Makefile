@@ -24,7 +24,7 @@ test: setup ## run all tests, with real brokers and both databases
 check: setup ## run the linters, the type checker, the layer rules and the tests that need no server
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy broker device_agent session_service simulators
+	$(BIN)/mypy broker device_agent session_service simulators tests docs
 	$(BIN)/lint-imports
 	$(PYTEST) -m "not server"
 

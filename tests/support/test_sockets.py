@@ -10,6 +10,8 @@ from pytest_socket import SocketBlockedError
 
 from broker.mosquitto.ports import LOOPBACK, free_port
 
+pytestmark = pytest.mark.filterwarnings("ignore:A test tried to use socket")
+
 
 def test_a_test_without_the_mark_cannot_open_a_socket() -> None:
     with pytest.raises(SocketBlockedError):

@@ -11,9 +11,7 @@ from typing import Final
 
 from device_agent import __version__
 from device_agent.errors import AgentError
-from device_agent.journal_view import as_json, as_table, read
 from device_agent.program import run
-from device_agent.selftest import check_all
 from device_agent.settings import EXAMPLE, LoadedSettings, load
 
 DEFAULT_CONFIG: Final = Path("/etc/unlatch-agent/agent.toml")
@@ -77,6 +75,8 @@ def _run(settings: LoadedSettings, _options: argparse.Namespace) -> int:
 
 
 def _selftest(settings: LoadedSettings, _options: argparse.Namespace) -> int:
+    from device_agent.selftest import check_all  # noqa: PLC0415 - the agent itself does without it
+
     findings = check_all(settings)
     for finding in findings:
         print(f"{'ok  ' if finding.good else 'FAIL'}  {finding.name:<12}  {finding.detail}")  # noqa: T201
@@ -84,6 +84,8 @@ def _selftest(settings: LoadedSettings, _options: argparse.Namespace) -> int:
 
 
 def _journal(settings: LoadedSettings, options: argparse.Namespace) -> int:
+    from device_agent.journal_view import as_json, as_table, read  # noqa: PLC0415 - the agent itself does without it
+
     view = read(settings.journal_file)
     print(as_json(view) if options.json else as_table(view))  # noqa: T201
     return 0

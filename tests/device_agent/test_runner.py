@@ -1,0 +1,58 @@
+"""The runner: wakes for events and for what is due, and at no other time."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from broker.contract.codes import Action
+from broker.contract.topics import Channel
+from device_agent.clock import FreshBootClock
+from device_agent.core.events import LinkDown, LinkUp, MessageArrived
+from device_agent.device import Device, Ports
+from device_agent.drivers.memory import MemoryLock
+from device_agent.inbox import Inbox
+from device_agent.journal import SqliteJournal
+from device_agent.runner import Runner
+from tests.support.agent_service import signed
+from tests.support.agent_world import COMMAND_KEYS, DEVICE, KeptLink, KeySigner, World
+
+TIMEOUT_S = 20.0
+
+
+def test_a_slow_lock_is_driven_by_the_clock_alone(tmp_path: Path) -> None:
+    clock, inbox, link = FreshBootClock(), Inbox(), KeptLink()
+    lock = MemoryLock(clock, movement_ms=30)
+    lock.listen(inbox.post)
+    journal = SqliteJournal(tmp_path / "journal")
+    ports = Ports(clock=clock, driver=lock, journal=journal, link=link, signer=KeySigner())
+    runner = Runner(Device(DEVICE, COMMAND_KEYS.get, ports), inbox, clock)
+    command = World().command(Action.UNLOCK, boot_id=clock.boot_id, expires_uptime_ms=60_000)
+    inbox.post(LinkUp())
+    inbox.post(MessageArrived(channel=Channel.COMMAND, payload=signed(command)))
+    done = threading.Event()
+    publish = link.publish_report
+
+    def publish_and_note(token: bytes) -> None:
+        publish(token)
+        if len(link.report_tokens) == 2:
+            done.set()
+
+    link.publish_report = publish_and_note  # type: ignore[method-assign]
+    thread = threading.Thread(target=runner.run)
+    thread.start()
+    assert done.wait(TIMEOUT_S)
+    runner.stop()
+    thread.join(TIMEOUT_S)
+    assert not thread.is_alive()
+    journal.close()
+
+
+def test_a_flood_of_messages_is_dropped_and_what_lock_and_link_say_is_not() -> None:
+    inbox = Inbox(message_limit=3)
+    message = MessageArrived(channel=Channel.COMMAND, payload=b"")
+    for _ in range(5):
+        inbox.post(message)
+    inbox.post(LinkDown())
+    assert [inbox.take(0) for _ in range(5)] == [message, message, message, LinkDown(), None]
+    assert inbox.dropped == 2

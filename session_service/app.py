@@ -11,7 +11,10 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import InterfaceError, OperationalError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from session_service import health, metrics
 from session_service.clock import Clock
@@ -20,10 +23,18 @@ from session_service.commands.endpoints import router as commands_router
 from session_service.context import Context
 from session_service.database import Database, open_database
 from session_service.devices.endpoints import router as devices_router
-from session_service.errors import TYPE_PREFIX, MalformedError, Problem
+from session_service.errors import (
+    TYPE_PREFIX,
+    BodyTooLargeError,
+    InternalError,
+    MalformedError,
+    Problem,
+    UnreachableError,
+)
 from session_service.fleet.gateway import Gateway
 from session_service.labels.endpoints import router as labels_router
-from session_service.labels.reader import PhotoReader
+from session_service.labels.errors import PhotoTooLargeError
+from session_service.labels.reader import PHOTO_MAX_BYTES, PhotoReader
 from session_service.labels.token import LabelKeys
 from session_service.ledger import service as ledger
 from session_service.ledger.endpoints import router as ledger_router
@@ -57,6 +68,17 @@ ROUTERS: Final = (
 )
 
 
+class Service(FastAPI):
+    """FastAPI, except that a body over the limit is answered with a problem like everything else.
+
+    FastAPI's limit lies outside every handler of ours and answers in plain text, so ours lies outside of that.
+    """
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the application with all its layers."""
+        return _with_problem_for_long_bodies(super().build_middleware_stack())
+
+
 def create_app(settings: Settings, secrets: Secrets | None = None) -> FastAPI:
     """Return the service. It opens its database and connects to the broker when it starts.
 
@@ -64,7 +86,7 @@ def create_app(settings: Settings, secrets: Secrets | None = None) -> FastAPI:
         SetupError: a secret is missing.
     """
     secrets = secrets or load_secrets(settings.secrets_dir)
-    app = FastAPI(
+    app = Service(
         title="Unlatch",
         version="0.1.0",
         summary="Scan, Start, ride, lock.",
@@ -79,6 +101,7 @@ def create_app(settings: Settings, secrets: Secrets | None = None) -> FastAPI:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _our_fault)
     app.middleware("http")(_measured)
     return app
 
@@ -152,9 +175,11 @@ async def _malformed(request: Request, error: Exception) -> Response:
     return await _problem(request, MalformedError(detail, fields=wrong))
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
+    if error.status_code == 413:
+        return await _problem(request, _too_large(request.headers))
     body: dict[str, Any] = {
         "type": f"{TYPE_PREFIX}http-{error.status_code}",
         "title": str(error.detail),
@@ -162,3 +187,36 @@ async def _http_error(_request: Request, error: Exception) -> Response:
         "detail": "See /openapi.json for what this service answers.",
     }
     return JSONResponse(body, error.status_code, error.headers, media_type="application/problem+json")
+
+
+async def _our_fault(request: Request, error: Exception) -> Response:
+    """Answer when something has failed that should not; the server's log has it in full."""
+    if isinstance(error, OperationalError | InterfaceError | OSError):
+        return await _problem(request, UnreachableError("Try again in a few seconds, with the same Idempotency-Key."))
+    return await _problem(request, InternalError("Try again later, and tell the operator if it stays so."))
+
+
+def _too_large(headers: Headers) -> Problem:
+    if headers.get("content-type", "").startswith("multipart/form-data"):
+        detail = f"Send a photograph of at most {PHOTO_MAX_BYTES} bytes, such as a smaller copy of it."
+        return PhotoTooLargeError(detail, limit=PHOTO_MAX_BYTES, unit="bytes")
+    return BodyTooLargeError(f"A body has at most {BODY_MAX_BYTES} bytes.", limit=BODY_MAX_BYTES, unit="bytes")
+
+
+def _with_problem_for_long_bodies(inner: ASGIApp) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        plain_413 = False
+
+        async def send_all_else(message: Message) -> None:
+            nonlocal plain_413
+            if message["type"] == "http.response.start" and message["status"] == 413:
+                plain_413 = Headers(raw=message["headers"]).get("content-type", "").startswith("text/plain")
+            if not plain_413:
+                await send(message)
+
+        await inner(scope, receive, send_all_else)
+        if plain_413:
+            answer = await _problem(Request(scope), _too_large(Headers(scope=scope)))
+            await answer(scope, receive, send)
+
+    return app

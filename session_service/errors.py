@@ -62,12 +62,36 @@ class MalformedError(Problem):
     title = "The request is malformed"
 
 
+class BodyTooLargeError(Problem):
+    """The request's body is longer than any that has a meaning here; most of it was not read."""
+
+    status = 413
+    type = "body-too-large"
+    title = "The request is too long"
+
+
 class ConflictError(Problem):
     """What was asked does not go together with how things stand."""
 
     status = 409
     type = "conflict"
     title = "This cannot be done now"
+
+
+class InternalError(Problem):
+    """Our mistake."""
+
+    status = 500
+    type = "internal-error"
+    title = "The service has made a mistake"
+
+
+class UnreachableError(Problem):
+    """Something that the service needs does not answer."""
+
+    status = 503
+    type = "service-unreachable"
+    title = "The service cannot do this at the moment"
 
 
 class SetupError(Exception):

@@ -27,11 +27,11 @@ class DeviceIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: Kind
-    number: int = Field(ge=1, le=MAX_NUMBER, description="printed on the device; unique")
+    number: int = Field(strict=True, ge=1, le=MAX_NUMBER, description="printed on the device; unique")
     report_key_pem: str = Field(max_length=PEM_CHARS, description="public P-256 key, PEM")
     site: Line = ""
-    lat: float | None = Field(default=None, ge=-90, le=90, allow_inf_nan=False)
-    lon: float | None = Field(default=None, ge=-180, le=180, allow_inf_nan=False)
+    lat: float | None = Field(default=None, strict=True, ge=-90, le=90, allow_inf_nan=False)
+    lon: float | None = Field(default=None, strict=True, ge=-180, le=180, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:
@@ -70,7 +70,7 @@ class MaintenanceIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    on: bool
+    on: bool = Field(strict=True)
     reason: Why
 
 

@@ -164,7 +164,7 @@ class EndIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Annotated[str, Field(min_length=3, max_length=500)]
+    reason: Annotated[str, Field(min_length=3, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 class DecisionIn(BaseModel):
@@ -172,5 +172,5 @@ class DecisionIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Annotated[str, Field(min_length=3, max_length=500)]
-    ended_at_ms: Annotated[int | None, Field(ge=0, le=9_007_199_254_740_991)] = None
+    reason: Annotated[str, Field(min_length=3, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
+    ended_at_ms: Annotated[int | None, Field(strict=True, ge=0, le=9_007_199_254_740_991)] = None

@@ -83,5 +83,10 @@ async def show(context: InContext, _operator: InOperator, command_id: CommandId)
 @router.get("/v1/ops/devices/{device_id}/commands")
 async def list_commands(context: InContext, _operator: InOperator, device_id: DeviceId) -> CommandsOut:
     """List a device's newest commands."""
-    rows = await context.database.read(lambda c: repository.of_device(c, device_id, 100))
+
+    def newest(connection: Connection) -> list[CommandRow]:
+        devices.look(connection, device_id)
+        return repository.of_device(connection, device_id, 100)
+
+    rows = await context.database.read(newest)
     return CommandsOut(commands=[CommandOut.of(row) for row in rows])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from session_service.context import Context, InContext
 from session_service.errors import MalformedError
@@ -21,6 +21,11 @@ from session_service.riders.endpoints import InRider
 WEBHOOK_PATH = "/v1/payments/{provider}/webhooks"
 
 router = APIRouter()
+
+TopUpId = Annotated[str, Path(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="A top-up's id.")]
+AccountId = Annotated[
+    str, Path(pattern=r"^[!-~]{1,80}$", description="An account's id, such as wallet:RIDER_ID or revenue:KIND.")
+]
 
 
 async def payment_provider(request: Request) -> PaymentProvider:
@@ -59,7 +64,7 @@ async def create_top_up(
 
 
 @router.get("/v1/wallet/top-ups/{top_up_id}", tags=["wallet"])
-async def read_top_up(context: InContext, provider: InProvider, rider: InRider, top_up_id: str) -> TopUpOut:
+async def read_top_up(context: InContext, provider: InProvider, rider: InRider, top_up_id: TopUpId) -> TopUpOut:
     """Show whether a payment into the wallet has arrived. Without ``pay_url`` the provider has not been reached yet."""
     top_up = await context.database.read(lambda c: top_ups.find(c, top_up_id, rider))
     with suppress(ProviderUnavailableError):
@@ -106,6 +111,6 @@ async def check_ledger(context: InContext, _operator: InOperator) -> LedgerCheck
 
 
 @router.get("/v1/ops/ledger/accounts/{account_id}", tags=["ledger"])
-async def read_account(context: InContext, _operator: InOperator, account_id: str) -> AccountOut:
+async def read_account(context: InContext, _operator: InOperator, account_id: AccountId) -> AccountOut:
     """Show an account with its newest entries."""
     return AccountOut.of(await context.database.read(lambda c: books.account_statement(c, account_id)))

@@ -69,6 +69,8 @@ async def _photo(request: Request) -> bytes:
     try:
         form = await request.form(max_files=1, max_fields=4)
     except HTTPException as error:
+        if error.status_code == 413:
+            raise
         raise MalformedError(msg) from error
     photo = form.get("photo")
     if not isinstance(photo, UploadFile):

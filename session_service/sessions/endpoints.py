@@ -207,13 +207,22 @@ async def events(
     """Follow a session: one event a move, with the session as it is after it. ``Last-Event-ID`` resumes."""
     seen = int(last_event_id or 0)
     with live.listening(session_id) as inbox:
-        rows = await context.database.read(lambda c: repository.events(c, session_id, seen))
-        async for change in _then_live([change_of(row) for row in rows], inbox):
+        stored, is_over = await context.database.read(lambda c: _told_so_far(c, session_id, seen))
+        if is_over and not stored:
+            return
+        async for change in _then_live(stored, inbox):
             if change.seq > seen:
                 seen = change.seq
                 yield ServerSentEvent(event="session", id=str(seen), raw_data=change.snapshot)
             if change.state in ENDED:
                 return
+
+
+def _told_so_far(connection: Connection, session_id: str, seen: int) -> tuple[list[Change], bool]:
+    """Return the moves past ``seen``, and whether the session is over, so that there may be none to come."""
+    session = repository.by_id(connection, session_id)
+    changes = [change_of(row) for row in repository.events(connection, session_id, seen)]
+    return changes, session is not None and session.state in ENDED
 
 
 async def _then_live(stored: list[Change], inbox: asyncio.Queue[Change]) -> AsyncIterator[Change]:

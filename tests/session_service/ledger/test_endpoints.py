@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -144,32 +144,31 @@ async def test_a_huge_webhook_is_refused_before_it_is_read(api: Api) -> None:
     assert problem(response) == (422, "malformed-request")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"amount_minor": 99},
-        {"amount_minor": 20_001},
-        {"amount_minor": -2_000},
-        {"amount_minor": 10**30},
-        {"amount_minor": "2000"},
-        {"amount_minor": 2_000.0},
-        {"amount_minor": True},
-        {"amount_minor": None},
-        {},
-        [],
-        {"amount_minor": 2_000, "currency": "SEK"},
-    ],
-    ids=str,
-)
-async def test_a_wish_that_cannot_be_is_malformed_and_leaves_nothing(api: Api, body: object) -> None:
+MALFORMED: Final[list[object]] = [
+    {"amount_minor": 99},
+    {"amount_minor": 20_001},
+    {"amount_minor": -2_000},
+    {"amount_minor": 10**30},
+    {"amount_minor": "2000"},
+    {"amount_minor": 2_000.0},
+    {"amount_minor": True},
+    {"amount_minor": None},
+    {},
+    [],
+    {"amount_minor": 2_000, "currency": "SEK"},
+]
+
+
+async def test_a_wish_that_cannot_be_is_malformed_and_leaves_nothing(api: Api) -> None:
     token = await api.rider()
-    assert problem(await api.post("/v1/wallet/top-ups", body, token, KEY)) == (422, "malformed-request")
+    answers = [problem(await api.post("/v1/wallet/top-ups", body, token, KEY)) for body in MALFORMED]
+    assert answers == [(422, "malformed-request")] * len(MALFORMED)
     assert await api.database.read(lambda c: c.execute(text("SELECT count(*) FROM top_up")).scalar()) == 0
 
 
-@pytest.mark.parametrize("path", ["/v1/wallet", "/v1/wallet/top-ups/x", "/v1/ops/ledger/check"])
-async def test_nothing_is_shown_to_strangers(api: Api, path: str) -> None:
-    assert problem(await api.get(path)) == (401, "not-signed-in")
+async def test_nothing_is_shown_to_strangers(api: Api) -> None:
+    for path in ("/v1/wallet", "/v1/wallet/top-ups/x", "/v1/ops/ledger/check", "/v1/ops/ledger/accounts/adjustment"):
+        assert problem(await api.get(path)) == (401, "not-signed-in"), path
 
 
 async def test_a_strangers_top_up_is_not_found(api: Api) -> None:

@@ -116,8 +116,8 @@ class SqliteJournal:
         return self._guarded(lambda: [row[0] for row in self._db.execute(query, (first, last))])
 
     def _prepare(self, synchronous: Synchronous) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA synchronous = {synchronous.value}")
+        self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         if not self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").fetchone():
             self._create()

@@ -16,9 +16,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from broker.contract.messages import VERSION, Presence
-from broker.contract.topics import RULES, Channel, parse, topic
+from broker.contract.topics import RULES, Channel, topic
 from device_agent.backoff import Backoff
 from device_agent.core.events import Event, LinkDown, LinkUp, MessageArrived
+from device_agent.errors import AgentError
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +49,16 @@ class MqttLink:
     """A ``ports.Link``. Connects in the background, again and again, until it is closed."""
 
     def __init__(self, address: Address, boot_id: str, listener: Listener, wall_clock: WallClock) -> None:
-        """Prepare a link; ``listener`` is called from the client's thread and must not block."""
+        """Prepare a link; ``listener`` is called from the client's thread and must not block.
+
+        Raises:
+            AgentError: a certificate or its key cannot be read.
+        """
         self._address = address
         self._boot_id = boot_id
         self._listener = listener
         self._wall_clock = wall_clock
+        self._channels = {topic(address.device, channel): channel for channel in HEARD}
         self._backoff = Backoff()
         self._up = False
         self._client = self._new_client()
@@ -95,11 +101,7 @@ class MqttLink:
         if address.password is not None:
             client.username_pw_set(address.device, address.password)
         if address.ca_file is not None:
-            client.tls_set(
-                ca_certs=str(address.ca_file),
-                certfile=None if address.cert_file is None else str(address.cert_file),
-                keyfile=None if address.key_file is None else str(address.key_file),
-            )
+            _turn_on_tls(client, address, address.ca_file)
         will = RULES[Channel.PRESENCE]
         client.will_set(
             topic(address.device, Channel.PRESENCE), self._presence(online=False), will.publish_qos, will.retain
@@ -124,7 +126,7 @@ class MqttLink:
         if reason.is_failure:
             logger.warning("broker refused device=%s reason=%s", self._address.device, reason)
             return
-        client.subscribe([(topic(self._address.device, c), RULES[c].subscribe_qos) for c in HEARD])
+        client.subscribe([(name, RULES[channel].subscribe_qos) for name, channel in self._channels.items()])
 
     def _on_subscribe(
         self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _props: Properties | None
@@ -138,7 +140,11 @@ class MqttLink:
         self._listener(LinkUp())
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        _, channel = parse(message.topic)
+        try:
+            channel = self._channels[message.topic]
+        except (KeyError, UnicodeDecodeError):  # the broker is not trusted, and an exception would end paho's thread
+            logger.warning("message on a topic that is not ours dropped device=%s", self._address.device)
+            return
         self._listener(
             MessageArrived(
                 channel=channel, payload=bytes(message.payload), retained=message.retain, unix_s=self._wall_clock()
@@ -167,6 +173,18 @@ class MqttLink:
         """Choose paho's next wait; equal bounds leave it no choice."""
         wait_s = self._backoff.next_s()
         self._client.reconnect_delay_set(wait_s, wait_s)  # type: ignore[arg-type]  # it takes fractions as well
+
+
+def _turn_on_tls(client: Client, address: Address, ca_file: Path) -> None:
+    try:
+        client.tls_set(
+            ca_certs=str(ca_file),
+            certfile=None if address.cert_file is None else str(address.cert_file),
+            keyfile=None if address.key_file is None else str(address.key_file),
+        )
+    except OSError as error:
+        msg = f"cannot use {ca_file}, {address.cert_file} and {address.key_file} ({error}); check the three files"
+        raise AgentError(msg) from error
 
 
 def _without_delay(_client: Client, _data: object, sock: Any) -> None:  # noqa: ANN401 - paho has several kinds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import signal
+import threading
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -87,9 +88,13 @@ def _work(settings: LoadedSettings) -> None:
         ports = Ports(clock=clock, driver=driver, journal=journal, link=link, signer=signer)
         runner = Runner(Device(values.device, find_key, ports, settings.limits), inbox, clock)
         _stop_on_signals(runner)
+        _stop_with_any_thread(runner)
         logger.info("agent runs device=%s boot_id=%s key_id=%s", values.device, clock.boot_id, signer.key_id)
         link.start()
         runner.run()
+        if runner.failed:
+            msg = "a thread of the agent died, see the log; start the agent again"
+            raise AgentError(msg)
     finally:
         link.close()
         journal.close()
@@ -102,6 +107,16 @@ def _stop_on_signals(runner: Runner) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+
+
+def _stop_with_any_thread(runner: Runner) -> None:
+    """A thread that dies leaves a program that only looks alive; end it, so that the service manager starts it anew."""
+
+    def stop(died: threading.ExceptHookArgs) -> None:
+        logger.critical("agent stops, a thread died error=%r", died.exc_value)
+        runner.fail()
+
+    threading.excepthook = stop
 
 
 def _only_agent(state_dir: Path) -> IO[str]:

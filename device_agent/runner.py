@@ -17,6 +17,7 @@ class Runner:
         self._inbox = inbox
         self._clock = clock
         self._stopping = threading.Event()
+        self.failed = False
 
     def run(self) -> None:
         """Work until ``stop``; the boot is reported first."""
@@ -31,6 +32,11 @@ class Runner:
         """End ``run`` soon; may be called from any thread and from a signal handler."""
         self._stopping.set()
         self._inbox.wake()
+
+    def fail(self) -> None:
+        """End ``run`` as ``stop`` does, and remember that it was for a failure."""
+        self.failed = True
+        self.stop()
 
     def _wait_s(self) -> float | None:
         due_ms = self._device.due_ms()

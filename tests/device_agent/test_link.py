@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from paho.mqtt.client import MQTTMessage
 
 from broker.contract.codes import Action
 from broker.contract.messages import Command
@@ -18,6 +19,7 @@ from broker.mosquitto.ports import LOOPBACK, free_port
 from broker.mosquitto.supervisor import Mosquitto
 from device_agent.backoff import Backoff
 from device_agent.core.events import Event, LinkDown, LinkUp, MessageArrived
+from device_agent.errors import AgentError
 from device_agent.link import Address, MqttLink
 from tests.support.agent_certificates import Authority
 from tests.support.agent_service import HeardService
@@ -120,6 +122,19 @@ def test_presence_is_born_dies_by_will_and_says_goodbye(
     service.wait_until(lambda: len(service.presences) == 3)
     assert [presence.online for presence in service.presences] == [True, False, False]
     assert {presence.boot_id for presence in service.presences} == {BOOT_ID}
+
+
+@pytest.mark.parametrize("name", ["u1/ZZZZZZZZZZ/cmd", f"u1/{DEVICE}/hb", "rubbish", b"\xff\xfe"])
+def test_a_message_on_a_topic_that_is_not_ours_is_dropped(events: queue.Queue[Event], name: str | bytes) -> None:
+    link = MqttLink(Address(host=LOOPBACK, port=1, device=DEVICE), BOOT_ID, events.put, lambda: None)
+    link._on_message(link._client, None, MQTTMessage(topic=name if isinstance(name, bytes) else name.encode()))
+    assert events.empty()
+
+
+def test_missing_certificates_are_named(tmp_path: Path, events: queue.Queue[Event]) -> None:
+    address = Address(host=LOOPBACK, port=1, device=DEVICE, ca_file=tmp_path / "none.pem")
+    with pytest.raises(AgentError, match=r"none\.pem"):
+        MqttLink(address, BOOT_ID, events.put, lambda: None)
 
 
 def test_small_packets_are_not_held_back(link: MqttLink, events: queue.Queue[Event]) -> None:

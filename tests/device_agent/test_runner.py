@@ -56,3 +56,11 @@ def test_a_flood_of_messages_is_dropped_and_what_lock_and_link_say_is_not() -> N
     inbox.post(LinkDown())
     assert [inbox.take(0) for _ in range(5)] == [message, message, message, LinkDown(), None]
     assert inbox.dropped == 2
+
+
+def test_a_failure_ends_the_loop_and_is_remembered() -> None:
+    world = World()
+    runner = Runner(world.device, Inbox(), world.clock)
+    runner.fail()
+    runner.run()
+    assert runner.failed

@@ -196,7 +196,7 @@ class Commands:
             self._bury(command, command.cancels, now_ms)
         elif self._lock.works_on(target.id, State.RECORDING):
             self._end(target, Move.CANCELLED, now_ms, Result.REFUSED, Reason.CANCELLED)
-        elif target.moved or target.result is None:
+        elif target.moved or target.result in {None, Result.DONE}:
             self._conclude(cancel, now_ms, Result.REFUSED, Reason.TOO_LATE)
             return
         self._conclude(cancel, now_ms, Result.DONE, weight=Weight.EVIDENCE)

@@ -121,10 +121,12 @@ def service(own_mosquitto: Mosquitto) -> Iterator[HeardService]:
 def test_an_order_is_carried_out_once_however_often_it_comes(program: Program, service: HeardService) -> None:
     program.start()
     command = service.command("command-000001")
-    for _ in range(5):
+    for _ in range(3):  # while it is worked on a repeat gets no answer of its own
         service.send(command)
     assert service.outcome(command.id).result is Result.DONE
-    service.wait_until(lambda: len([r for r in service.reports if r.seq == 2]) == 5)
+    for _ in range(4):
+        service.send(command)
+    service.wait_until(lambda: len([r for r in service.reports if r.seq == 2]) >= 5)
     assert len(set(service.tokens)) == len({report.seq for report in service.reports})
     assert [movement.command_id for movement in program.movements()] == [command.id]
     assert program.end() == 0

@@ -112,8 +112,9 @@ def test_a_cancel_that_comes_first_keeps_the_command_from_ever_moving(world: Wor
     assert world.lock.history == []
 
 
-def test_a_cancel_of_a_moved_command_is_too_late(world: World) -> None:
-    command = world.command(Action.UNLOCK)
+@pytest.mark.parametrize("action", [Action.UNLOCK, Action.IDENTIFY])
+def test_a_cancel_of_what_was_done_is_too_late(world: World, action: Action) -> None:
+    command = world.command(action)
     world.send(command)
     world.outcomes()
     world.send(world.command(Action.CANCEL, cancels=command.id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ from session_service.labels.token import LabelKeys
 from session_service.ledger import service as ledger
 from session_service.ledger.endpoints import router as ledger_router
 from session_service.ledger.payments import SandboxProvider
+from session_service.measured import Measured
 from session_service.pricing import service as pricing
 from session_service.pricing.endpoints import router as pricing_router
 from session_service.riders.endpoints import router as riders_router
@@ -50,6 +51,7 @@ from session_service.sessions.scans import router as scans_router
 from session_service.sessions.service import Sessions
 from session_service.settings import Settings
 from session_service.sweeper import Sweeper
+from session_service.web.label_page import router as label_page_router
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ ROUTERS: Final = (
     labels_router,
     commands_router,
     ops_sessions_router,
+    label_page_router,
     health.router,
 )
 
@@ -102,7 +105,7 @@ def create_app(settings: Settings, secrets: Secrets | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _our_fault)
-    app.middleware("http")(_measured)
+    app.add_middleware(Measured)
     return app
 
 
@@ -148,16 +151,6 @@ async def _prepare(database: Database, context: Context) -> None:
 def _report_death(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.critical("a part of the service has stopped; restart it", exc_info=error)
-
-
-async def _measured(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    clock: Clock = request.app.state.context.clock
-    began_ms = clock.now_ms()
-    response = await call_next(request)
-    route = getattr(request.scope.get("route"), "path", "none")
-    seconds = (clock.now_ms() - began_ms) / 1000
-    metrics.REQUEST_SECONDS.labels(request.method, route, response.status_code).observe(seconds)
-    return response
 
 
 async def _problem(_request: Request, error: Exception) -> Response:

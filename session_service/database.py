@@ -1,24 +1,34 @@
 """Units of work on SQLite and PostgreSQL, the same code for both (docs/decisions/0001).
 
 A unit of work is a plain function of a connection. It is one transaction: it is committed when the function returns
-and rolled back when it raises. On SQLite all writes go through one thread, which commits whatever has gathered in
-one go, because the cost of a commit is the disk's and not the statement's. On PostgreSQL each runs on a connection
-of its own.
+and rolled back when it raises. On SQLite all writes share one connection, which commits what has gathered in one go,
+because the cost of a commit is the disk's and not the statement's. On PostgreSQL each runs on a connection of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import queue
 import sqlite3
-import threading
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import BigInteger, Connection, Engine, Select, Table, create_engine, event
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    create_engine,
+    event,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import Field, SQLModel
 
@@ -28,7 +38,7 @@ T = TypeVar("T")
 M = TypeVar("M", bound=SQLModel)
 Work = Callable[[Connection], T]
 
-MAX_GROUP: Final = 64  # units in one commit: at 0.3 ms each, nobody waits more than 20 ms for the others
+MAX_GROUP: Final = 32  # units in one commit: at 1 ms each, the event loop stands still for 32 ms at the most
 READERS: Final = 2  # as many as the cores of the smallest server
 POSTGRES_CONNECTIONS: Final = 16  # more do not commit faster on a small server
 
@@ -41,6 +51,23 @@ def table_of(model: type[SQLModel]) -> Table:
 def big(**options: Any) -> Any:  # noqa: ANN401 - as sqlmodel.Field
     """Return a field for milliseconds or minor units: 64 bits on every database."""
     return Field(sa_type=BigInteger, **options)
+
+
+@cache
+def update_of(table: Table, keys: tuple[str, ...], names: tuple[str, ...]) -> Update:
+    """Return the statement that sets the columns ``names`` of the row that has ``keys``.
+
+    Its parameters are ``key_NAME`` and ``to_NAME``. It is made once: making it takes longer than running it.
+    """
+    found = [table.c[key] == bindparam(f"key_{key}") for key in keys]
+    return update(table).where(*found).values({name: bindparam(f"to_{name}") for name in names})
+
+
+def set_columns(connection: Connection, table: Table, key: dict[str, object], values: dict[str, object]) -> None:
+    """Set some columns of the row that has ``key``."""
+    parameters = {f"key_{name}": value for name, value in key.items()}
+    parameters |= {f"to_{name}": value for name, value in values.items()}
+    connection.execute(update_of(table, tuple(key), tuple(values)), parameters)
 
 
 def first(connection: Connection, model: type[M], statement: Select[Any], **values: object) -> M | None:
@@ -93,14 +120,14 @@ class PostgresDatabase(Database):
 class _Unit:
     """One waiting write, and where its result goes."""
 
-    def __init__(self, work: Work[Any], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, work: Work[Any]) -> None:
         self.work = work
-        self.loop = loop
-        self.future: asyncio.Future[Any] = loop.create_future()
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.result: Any = None
         self.error: BaseException | None = None
 
     def run(self, connection: Connection) -> None:
+        """Do the work, and undo it alone if it fails."""
         try:
             with connection.begin_nested():
                 self.result = self.work(connection)
@@ -108,6 +135,7 @@ class _Unit:
             self.error = error
 
     def settle(self) -> None:
+        """Give the caller the result; one that has gone away does not miss it."""
         if self.future.cancelled():
             return
         if self.error is not None:
@@ -117,7 +145,11 @@ class _Unit:
 
 
 class SqliteDatabase(Database):
-    """SQLite in WAL mode with ``synchronous=FULL``: one writer, a few readers.
+    """SQLite in WAL mode with ``synchronous=FULL``: one connection that writes, a few that read.
+
+    Units run on the event loop itself, one after the other: their statements take microseconds each, and a second
+    thread of Python would only fight for the interpreter. What takes time is the commit, which waits for the disk; it
+    happens in a thread, and what comes in meanwhile shares the next one.
 
     One process may write: before 3.51.3 SQLite can lose committed rows when two writers race a WAL reset, and Debian
     12 has 3.40.
@@ -125,14 +157,17 @@ class SqliteDatabase(Database):
 
     def __init__(self, url: str) -> None:
         self._engine = sqlite_engine(url)
-        self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
+        self._writer = self._engine.connect().execution_options(unlatch_writer=True)
+        self._waiting: deque[_Unit] = deque()
+        self._drain: asyncio.Task[None] | None = None
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
-        self._writer = threading.Thread(target=self._write_all, name="sqlite-writer", daemon=True)
-        self._writer.start()
 
     async def write(self, work: Work[T]) -> T:  # noqa: D102
-        unit = _Unit(work, asyncio.get_running_loop())
-        self._queue.put(unit)
+        unit = _Unit(work)
+        self._waiting.append(unit)
+        if self._drain is None or self._drain.done():
+            self._drain = asyncio.create_task(self._write_all())
         return cast("T", await unit.future)
 
     async def read(self, work: Work[T]) -> T:  # noqa: D102
@@ -143,48 +178,30 @@ class SqliteDatabase(Database):
             return work(connection)
 
     async def close(self) -> None:  # noqa: D102
-        self._queue.put(None)
-        await asyncio.to_thread(self._writer.join)
+        if self._drain is not None:
+            await self._drain
+        self._disk.shutdown()
         self._readers.shutdown()
+        self._writer.close()
         self._engine.dispose()
 
-    def _write_all(self) -> None:
-        with self._engine.connect().execution_options(unlatch_writer=True) as connection:
-            while (unit := self._queue.get()) is not None:
-                group = [unit]
-                stop = self._gather(group)
-                self._commit(connection, group)
-                if stop:
-                    return
+    async def _write_all(self) -> None:
+        while self._waiting:
+            group = [self._waiting.popleft() for _ in range(min(MAX_GROUP, len(self._waiting)))]
+            await self._write_group(group)
+            for unit in group:
+                unit.settle()
 
-    def _gather(self, group: list[_Unit]) -> bool:
-        """Add what is waiting to ``group``; return whether the end was among it."""
-        while len(group) < MAX_GROUP:
-            try:
-                unit = self._queue.get_nowait()
-            except queue.Empty:
-                return False
-            if unit is None:
-                return True
-            group.append(unit)
-        return False
-
-    def _commit(self, connection: Connection, group: list[_Unit]) -> None:
+    async def _write_group(self, group: list[_Unit]) -> None:
         try:
-            with connection.begin():
-                for unit in group:
-                    unit.run(connection)
+            transaction = self._writer.begin()
+            for unit in group:
+                unit.run(self._writer)
+            await asyncio.get_running_loop().run_in_executor(self._disk, transaction.commit)
         except Exception as error:  # noqa: BLE001 - nothing of the group is durable, and each caller must know
+            self._writer.rollback()
             for unit in group:
                 unit.error = unit.error or error
-        for loop in {unit.loop for unit in group}:
-            mine = [unit for unit in group if unit.loop is loop]
-            loop.call_soon_threadsafe(_settle, mine)
-
-
-def _settle(units: list[_Unit]) -> None:
-    for unit in units:
-        unit.settle()
 
 
 def sqlite_engine(url: str) -> Engine:

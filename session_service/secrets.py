@@ -31,7 +31,7 @@ class Secrets:
     label_keys: dict[str, bytes]
     token_secret: bytes
     payment_api_key: str
-    webhook_secret: bytes
+    webhook_secret: str
 
 
 def make_secrets(folder: Path) -> list[Path]:
@@ -73,5 +73,5 @@ def load_secrets(folder: Path) -> Secrets:
         label_keys=labels,
         token_secret=bytes.fromhex(rest[TOKEN_SECRET]),
         payment_api_key=rest[PAYMENT_API_KEY],
-        webhook_secret=bytes.fromhex(rest[WEBHOOK_SECRET]),
+        webhook_secret=rest[WEBHOOK_SECRET],
     )

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from session_service.commands.model import CommandRow, CommandState
-from session_service.database import every, first, table_of
+from session_service.database import every, first, set_columns, table_of
 
 _COMMAND: Final = table_of(CommandRow)
 OPEN: Final = (CommandState.CREATED, CommandState.PUBLISHED, CommandState.ACCEPTED)
@@ -67,7 +67,7 @@ def mark_published(connection: Connection, ids: Sequence[str], now_ms: int) -> N
 
 def change(connection: Connection, command_id: str, **values: Any) -> None:  # noqa: ANN401 - columns
     """Set columns of one command."""
-    connection.execute(update(_COMMAND).where(_COMMAND.c.id == command_id).values(**values))
+    set_columns(connection, _COMMAND, {"id": command_id}, values)
 
 
 def count(connection: Connection, session_id: str, action: str) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select
 
-from session_service.database import table_of
+from session_service.database import set_columns, table_of
 from session_service.devices.anchor import Anchor
 from session_service.devices.model import Device, DeviceBoot, DeviceState
 from session_service.fleet.model import ReportRow
@@ -77,7 +77,7 @@ def add(connection: Connection, row: ReportRow) -> None:
 
 def note_state(connection: Connection, device_id: str, **values: Any) -> None:  # noqa: ANN401 - columns
     """Set columns of a device's last known state."""
-    connection.execute(update(_STATE).where(_STATE.c.device_id == device_id).values(**values))
+    set_columns(connection, _STATE, {"device_id": device_id}, values)
 
 
 def report_key_pem(connection: Connection, device_id: str) -> str | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, exists, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, insert, select
 from sqlalchemy.sql import Select
 
-from session_service.database import every, first, table_of
+from session_service.database import every, first, set_columns, table_of
 from session_service.devices.model import Device, DeviceBoot, DeviceState
 from session_service.labels.model import Label
 from session_service.ledger.model import HoldEnd
@@ -144,7 +144,7 @@ def add_events(connection: Connection, rows: list[SessionEvent]) -> None:
 
 def change(connection: Connection, session_id: str, **values: Any) -> None:  # noqa: ANN401 - columns
     """Set columns of one session."""
-    connection.execute(update(_SESSION).where(_SESSION.c.id == session_id).values(**values))
+    set_columns(connection, _SESSION, {"id": session_id}, values)
 
 
 def events(connection: Connection, session_id: str, after_seq: int = 0) -> list[SessionEvent]:

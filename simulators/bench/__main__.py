@@ -1,0 +1,215 @@
+"""``python -m simulators.bench``: measure, print, and write ``build/bench/unlock.json``.
+
+Everything is measured in one run on one machine, floor and product in turns, so that their ratio means something where
+their milliseconds do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import psutil
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from broker.contract.messages import Position
+from broker.contract.topics import SERVICE_USER
+from broker.mosquitto.passwords import new_password
+from broker.mosquitto.ports import free_port
+from broker.mosquitto.supervisor import Mosquitto
+from device_agent.journal import Synchronous
+from simulators.bench.figures import Percentiles, percentiles
+from simulators.bench.floor import DEVICE, write_keys
+from simulators.bench.rides import Rides, Seat, ride_all
+from simulators.bench.wire import Wire
+from simulators.bodies import Making
+from simulators.folders import Device
+from simulators.hands import Hands
+from simulators.house import House, Plan
+from simulators.processes import Child
+from simulators.provisioning import Wish
+from simulators.riders import Api, Rider
+
+RIDERS: Final = (1, 8, 32, 128)
+ROUNDS: Final = 5  # floor and product take turns, so that a busy neighbour hits both
+FLOOR_S: Final = 2.0  # seconds a round
+ALONE_S: Final = 4.0
+CROWD_S: Final = 15.0
+TOP_UP_MINOR: Final = 20_000
+TOP_UPS: Final = 5
+CIVIL_SPEED: Final = "8000"  # a ride of 10 ms lasts more than a minute and is paid, so the whole path of money is walked
+OUT: Final = Path("build/bench/unlock.json")
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(
+        prog="python -m simulators.bench",
+        description="Measure the time from the request for a session to the unlock known to the rider, and its floor.",
+        epilog="example:\n  python -m simulators.bench --out build/bench/unlock.json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--out", type=Path, default=OUT, help="where the figures go (default: %(default)s)")
+    parser.add_argument("--database", help="postgresql+asyncpg://... of an empty database (default: SQLite)")
+    asked = parser.parse_args()
+    console = Console()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        figures = runner.run(_measure(console, asked.database))
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    asked.out.write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
+    _show(console, figures)
+    console.print(f"written to {asked.out}")
+    if figures["errors"]:
+        raise SystemExit(1)
+
+
+async def _measure(console: Console, database_url: str | None) -> dict[str, Any]:
+    making = Making(synchronous=Synchronous.FULL, movement_ms=0)
+    plan = Plan(database_url=database_url, service_env={"UNLATCH_CIVIL_SPEED": CIVIL_SPEED, "UNLATCH_CIVIL_START_MS": "1372000000000"}, making=making, tell=console.print)
+    with tempfile.TemporaryDirectory(prefix="unlatch-floor-") as folder, House(plan) as house:
+        console.print(f"Making {max(RIDERS)} bikes and riders")
+        devices = house.provision([Wish("bike", 1001 + n, Position(lat=48.2, lon=16.37)) for n in range(max(RIDERS))])
+        house.start_fleet()
+        seats = await _seats(house, devices)
+        with _floor(Path(folder)) as floor_url:
+            async with Hands(house.devices_dir) as hands:
+                return await _rounds(console, house, hands, seats, floor_url)
+
+
+async def _rounds(console: Console, house: House, hands: Hands, seats: list[Seat], floor_url: str) -> dict[str, Any]:
+    floor_ms: list[float] = []
+    alone = Rides()
+    for number in range(1, ROUNDS + 1):
+        console.print(f"Round {number} of {ROUNDS}: floor, then one rider")
+        floor_ms += await _floor_times(floor_url)
+        some = await ride_all(house.url, hands, seats[:1], for_s=ALONE_S)
+        alone.unlock_ms += some.unlock_ms
+        alone.errors += some.errors
+        alone.closed, alone.wall_s = alone.closed + some.closed, alone.wall_s + some.wall_s
+    crowds = {1: alone}
+    spent_s = _cpu_s(house)
+    for riders in RIDERS[1:]:
+        console.print(f"{riders} riders at once")
+        crowds[riders] = await ride_all(house.url, hands, seats[:riders], for_s=CROWD_S)
+    crowded = sum(crowds[riders].closed for riders in RIDERS[1:])
+    figures = _figures(percentiles(floor_ms), crowds, house.database_url.partition(":")[0])
+    return figures | {"service_cpu_ms_a_ride": round((_cpu_s(house) - spent_s) * 1000 / max(1, crowded), 2)}
+
+
+def _cpu_s(house: House) -> float:
+    """Return the processor time that the service has used: what remains comparable on a busy machine."""
+    times = psutil.Process(house.service.pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def _figures(floor: Percentiles, crowds: dict[int, Rides], database: str) -> dict[str, Any]:
+    unlock = percentiles(crowds[1].unlock_ms)
+    return {
+        "floor_ms": floor,
+        "unlock_ms": unlock,
+        "ratio": round(unlock["p50"] / floor["p50"], 2),
+        "rides_per_s": {str(riders): round(rides.per_s, 1) for riders, rides in crowds.items()},
+        "unlock_ms_by_riders": {str(riders): percentiles(rides.unlock_ms) for riders, rides in crowds.items()},
+        "rides": {str(riders): rides.closed for riders, rides in crowds.items()},
+        "errors": [error for rides in crowds.values() for error in rides.errors],
+        "database": database,
+        "python": platform.python_version(),
+    }
+
+
+async def _floor_times(url: str) -> list[float]:
+    times = []
+    async with Wire(url) as wire:
+        until = time.perf_counter() + FLOOR_S
+        while time.perf_counter() < until:
+            began = time.perf_counter()
+            await wire.ask("POST", "/", {"label": "X" * 67})
+            times.append((time.perf_counter() - began) * 1000)
+    return times
+
+
+@contextmanager
+def _floor(folder: Path) -> Iterator[str]:
+    """Run the bare service and its device around a Mosquitto of their own."""
+    write_keys(folder)
+    password, http_port = new_password(), free_port()
+    with Mosquitto(folder / "broker") as broker:
+        broker.add_users({SERVICE_USER: password, DEVICE: password})
+        arguments = [str(folder), str(broker.port), password, str(http_port)]
+        parts = [
+            Child(f"floor {part}", [sys.executable, "-m", "simulators.bench.floor", part, *arguments], folder / f"{part}.log")
+            for part in ("device", "service")
+        ]
+        for part in parts:
+            part.start()
+        try:
+            _wait_for(folder / "device-is-ready", parts[0])
+            _wait_for_port(http_port, parts[1])
+            yield f"http://127.0.0.1:{http_port}"
+        finally:
+            for part in parts:
+                part.stop()
+
+
+async def _seats(house: House, devices: list[Device]) -> list[Seat]:
+    async with Api(house.url) as api:
+
+        async def seat(device: Device) -> Seat:
+            rider = await Rider.join(api)
+            for _ in range(TOP_UPS):
+                await rider.top_up(TOP_UP_MINOR)
+            return Seat(rider.token, device.id, device.label)
+
+        return list(await asyncio.gather(*(seat(device) for device in devices)))
+
+
+def _wait_for(path: Path, child: Child) -> None:
+    _wait(path.exists, child)
+
+
+def _wait_for_port(port: int, child: Child) -> None:
+    import socket  # noqa: PLC0415 - here only
+
+    def open_() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    _wait(open_, child)
+
+
+def _wait(condition: Any, child: Child) -> None:
+    until = time.perf_counter() + 30
+    while not condition():
+        if not child.running or time.perf_counter() > until:
+            raise child.complaint("did not come up")
+        time.sleep(0.05)
+
+
+def _show(console: Console, figures: dict[str, Any]) -> None:
+    table = Table(title=f"From Start to unlocked ({figures['database']}), milliseconds")
+    for column in ("riders", "p50", "p95", "p99", "rides/s"):
+        table.add_column(column, justify="right")
+    floor = figures["floor_ms"]
+    table.add_row("floor", *(f"{floor[name]:.2f}" for name in ("p50", "p95", "p99")), "")
+    for riders, times in figures["unlock_ms_by_riders"].items():
+        row = [f"{times[name]:.2f}" for name in ("p50", "p95", "p99")]
+        table.add_row(riders, *row, f"{figures['rides_per_s'][riders]:.0f}")
+    console.print(table)
+    console.print(f"ratio at one rider: {figures['ratio']}; the service's processor time: {figures['service_cpu_ms_a_ride']} ms a ride")
+    for error in figures["errors"][:5]:
+        console.print(f"[red]{error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""The floor: the work of a Start with bare libraries and nothing else.
+
+One HTTP request to a raw ASGI application; a transaction with as many rows as a Start writes, committed durably; a
+signed command over a real Mosquitto to a device in another process; its signed reply, verified; a second transaction,
+committed durably; the answer. No framework, no ORM, no rules. Run as a program, this module is that application or
+that device.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import secrets
+import socket
+import sqlite3
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import uvicorn
+import uvloop
+from aiomqtt import Client, ProtocolVersion
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.api_jws import PyJWS
+
+from broker.contract import keys
+from broker.contract.topics import SERVICE_USER, Channel, topic
+
+DEVICE: Final = "F00RF00RF0"
+START_ROWS: Final = 7  # session, hold, command, idempotency key, two events, and the wallet's row changed
+REPORT_ROWS: Final = 4  # report, event, and the command's, session's and device's rows changed
+NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
+JWS: Final = PyJWS(algorithms=["EdDSA", "ES256"])
+ROW: Final = "x" * 400  # a stored session with its tariff has 900 characters, a hold 150
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+def _mqtt(port: int, user: str, password: str) -> Client:
+    return Client(
+        "127.0.0.1",
+        port,
+        username=user,
+        password=password,
+        identifier=user,
+        protocol=ProtocolVersion.V311,
+        clean_session=True,
+        socket_options=NO_DELAY,
+    )
+
+
+class FloorService:
+    """A Start as bare as it gets."""
+
+    def __init__(self, folder: Path, port: int, password: str) -> None:
+        self._key = keys.load_private((folder / "command-key.pem").read_text())
+        self._device_key = keys.load_private((folder / "device-key.pem").read_text()).public_key()
+        self._database = sqlite3.connect(folder / "floor.db", isolation_level=None)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.execute("CREATE TABLE IF NOT EXISTS row (id TEXT PRIMARY KEY, what TEXT)")
+        self._broker = (port, SERVICE_USER, password)
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._listener: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        await receive()
+        await self._start()
+        body = b'{"state":"active"}'
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 201, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _start(self) -> None:
+        name = secrets.token_hex(8)
+        self._commit(name, START_ROWS)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[name] = future
+        command = JWS.encode(msgspec.json.encode({"id": name}), self._key, algorithm="EdDSA")
+        await self._mqtt.publish(topic(DEVICE, Channel.COMMAND), command, qos=1)
+        await future
+
+    def _commit(self, name: str, rows: int) -> None:
+        self._database.execute("BEGIN IMMEDIATE")
+        what = [(f"{name}-{rows}-{n}", ROW) for n in range(rows)]
+        self._database.executemany("INSERT INTO row VALUES (?, ?)", what)
+        self._database.execute("COMMIT")
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._mqtt = _mqtt(*self._broker)  # it wants a running loop
+        await self._mqtt.__aenter__()
+        await self._mqtt.subscribe(topic(DEVICE, Channel.REPORT), qos=1)
+        self._listener = asyncio.create_task(self._listen())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._listener.cancel()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _listen(self) -> None:
+        async for message in self._mqtt.messages:
+            payload = JWS.decode(bytes(message.payload), self._device_key, algorithms=["ES256"])  # type: ignore[arg-type]
+            name = msgspec.json.decode(payload)["id"]
+            self._commit(name, REPORT_ROWS)
+            self._waiting.pop(name).set_result(None)
+
+
+async def _device(folder: Path, port: int, password: str) -> None:
+    key = keys.load_private((folder / "device-key.pem").read_text())
+    command_key = keys.load_private((folder / "command-key.pem").read_text()).public_key()
+    async with _mqtt(port, DEVICE, password) as client:
+        await client.subscribe(topic(DEVICE, Channel.COMMAND), qos=0)
+        (folder / "device-is-ready").touch()
+        async for message in client.messages:
+            payload = JWS.decode(bytes(message.payload), command_key, algorithms=["EdDSA"])  # type: ignore[arg-type]
+            await client.publish(topic(DEVICE, Channel.REPORT), JWS.encode(payload, key, algorithm="ES256"), qos=1)
+
+
+def write_keys(folder: Path) -> None:
+    """Make the two keys that service and device share here."""
+    command: Ed25519PrivateKey = keys.new_command_key()
+    device: EllipticCurvePrivateKey = keys.new_report_key()
+    for name, key in (("command-key.pem", command), ("device-key.pem", device)):
+        (folder / name).write_text(keys.private_pem(key))
+
+
+def main() -> None:
+    """Be the bare service, or the bare device."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=["service", "device"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("broker_port", type=int)
+    parser.add_argument("password")
+    parser.add_argument("http_port", type=int)
+    asked = parser.parse_args()
+    if asked.part == "device":
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_device(asked.folder, asked.broker_port, asked.password))
+    else:
+        app = FloorService(asked.folder, asked.broker_port, asked.password)
+        uvicorn.run(app, host="127.0.0.1", port=asked.http_port, log_level="warning", lifespan="on")
+
+
+if __name__ == "__main__":
+    main()

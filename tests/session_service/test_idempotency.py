@@ -1,0 +1,261 @@
+"""``Idempotency-Key`` on every POST: one effect and one answer, however often and however many at once ask."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import httpx
+import pytest
+from sqlalchemy import Connection
+
+from broker.contract.keys import new_report_key, public_pem
+from session_service.devices import service as devices
+from session_service.labels.token import LabelKeys
+from session_service.operators import service as operators
+from session_service.sessions import repository
+from session_service.sessions.machine import Event
+from session_service.sessions.moves import Because
+from session_service.sessions.service import Sessions
+from simulators.bodies import SimulatedDevice
+from tests.support.attacks import operations
+from tests.support.databases import sqlite_template
+from tests.support.towns import Town, module_database_url, still, town
+
+__all__ = ["module_database_url", "sqlite_template", "town"]
+
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+
+Prepare = Callable[[Town], Awaitable[tuple[str, Any, Any]]]
+"""Returns the path of a good request, its body, and another body that is good as well."""
+
+WHY: Final = {"reason": "a test"}
+OTHER_WHY: Final = {"reason": "another test"}
+AT_ONCE: Final = 8
+_numbers = iter(range(5_000, 9_000))
+
+
+def a_key() -> str:
+    return secrets.token_urlsafe(18)
+
+
+async def post(
+    town: Town,
+    path: str,
+    body: object,
+    key: str,
+    *,
+    by: dict[str, str] | None = None,
+) -> httpx.Response:
+    who = town.world.operator if path.startswith("/v1/ops/") else town.rider.headers
+    headers = {**(who if by is None else by), "Idempotency-Key": key, "Prefer": "wait=10"}
+    return await town.world.client.post(path, json=body, headers=headers)
+
+
+# -- A good request to each operation
+
+
+async def a_rider(_town: Town) -> tuple[str, Any, Any]:
+    return "/v1/riders", {}, None
+
+
+async def a_top_up(_town: Town) -> tuple[str, Any, Any]:
+    return "/v1/wallet/top-ups", {"amount_minor": 500}, {"amount_minor": 501}
+
+
+async def a_scan(town: Town) -> tuple[str, Any, Any]:
+    label = town.bike.device.label
+    return "/v1/scans", {"text": label}, {"text": label.lower()}
+
+
+async def a_start(town: Town) -> tuple[str, Any, Any]:
+    bike = await connected(town)
+    return "/v1/sessions", {"label": bike.device.label}, {"label": bike.device.label.lower()}
+
+
+async def a_finish(town: Town) -> tuple[str, Any, Any]:
+    return f"/v1/sessions/{await a_running_session(town, 'pod')}/finish", {}, None
+
+
+async def a_device(_town: Town) -> tuple[str, Any, Any]:
+    pem = public_pem(new_report_key().public_key())
+    bodies = [{"kind": "bike", "number": next(_numbers), "report_key_pem": pem} for _ in range(2)]
+    return "/v1/ops/devices", *bodies  # type: ignore[return-value]
+
+
+async def a_maintenance(town: Town) -> tuple[str, Any, Any]:
+    return f"/v1/ops/devices/{town.ids['device_id']}/maintenance", {"on": True, **WHY}, {"on": False, **WHY}
+
+
+async def a_ready(town: Town) -> tuple[str, Any, Any]:
+    device_id = (await connected(town)).device.id
+    return f"/v1/ops/devices/{device_id}/ready", WHY, OTHER_WHY
+
+
+async def a_cleared_alert(town: Town) -> tuple[str, Any, Any]:
+    device_id = town.ids["device_id"]
+    await town.world.context.database.write(lambda c: devices.open_alert(c, device_id, "jammed", "a test", 1))
+    return f"/v1/ops/devices/{device_id}/alerts/jammed/clear", WHY, OTHER_WHY
+
+
+async def a_label(town: Town) -> tuple[str, Any, Any]:
+    return f"/v1/ops/devices/{town.ids['device_id']}/labels", {}, None
+
+
+async def a_revocation(town: Town) -> tuple[str, Any, Any]:
+    path, body, _ = await a_label(town)
+    label_id = (await post(town, path, body, a_key())).json()["label_id"]
+    return f"/v1/ops/labels/{label_id}/revoke", WHY, OTHER_WHY
+
+
+async def a_command(town: Town) -> tuple[str, Any, Any]:
+    device_id = (await connected(town)).device.id
+    return f"/v1/ops/devices/{device_id}/commands", {"action": "identify", **WHY}, {"action": "self_test", **WHY}
+
+
+async def an_end(town: Town) -> tuple[str, Any, Any]:
+    return f"/v1/ops/sessions/{await a_running_session(town)}/end", WHY, OTHER_WHY
+
+
+async def a_decision(town: Town) -> tuple[str, Any, Any]:
+    session_id, context = await a_running_session(town), town.world.context
+    rules = Sessions(context.settings, context.clock, LabelKeys.newest_current(context.secrets.label_keys))
+
+    def to_review(connection: Connection) -> None:
+        session = repository.by_id(connection, session_id)
+        assert session is not None
+        now_ms = context.clock.now_ms()
+        rules._to_review(connection, session, Event.PAST_CAP, Because("rule:test", now_ms, now_ms), "past_cap")
+
+    await context.database.write(to_review)
+    return f"/v1/ops/sessions/{session_id}/decide", WHY, OTHER_WHY
+
+
+CASES: Final[dict[str, Prepare]] = {
+    "/v1/riders": a_rider,
+    "/v1/wallet/top-ups": a_top_up,
+    "/v1/scans": a_scan,
+    "/v1/sessions": a_start,
+    "/v1/sessions/{session_id}/finish": a_finish,
+    "/v1/ops/devices": a_device,
+    "/v1/ops/devices/{device_id}/maintenance": a_maintenance,
+    "/v1/ops/devices/{device_id}/ready": a_ready,
+    "/v1/ops/devices/{device_id}/alerts/{kind}/clear": a_cleared_alert,
+    "/v1/ops/devices/{device_id}/labels": a_label,
+    "/v1/ops/labels/{label_id}/revoke": a_revocation,
+    "/v1/ops/devices/{device_id}/commands": a_command,
+    "/v1/ops/sessions/{session_id}/end": an_end,
+    "/v1/ops/sessions/{session_id}/decide": a_decision,
+}
+WITHOUT_KEY: Final = {"/v1/payments/sandbox/webhooks"}  # a provider's message has an id of its own
+
+
+async def connected(town: Town, kind: str = "bike") -> SimulatedDevice:
+    """Return a new device that is free; the town's rider is now one who can pay for it."""
+    town.rider = await town.world.rider()
+    return await town.world.device(kind)
+
+
+async def a_running_session(town: Town, kind: str = "bike") -> str:
+    device = await connected(town, kind)
+    return str((await town.rider.start(device.device.label)).json()["id"])
+
+
+async def test_every_post_is_tried() -> None:
+    posts = {operation.path for operation in operations() if operation.method == "POST"}
+
+    assert posts == set(CASES) | WITHOUT_KEY
+
+
+@pytest.mark.parametrize("operation", CASES)
+async def test_the_same_request_many_times_at_once_has_one_effect_and_one_answer(
+    town: Town,
+    operation: str,
+) -> None:
+    path, body, other_body = await CASES[operation](town)
+    key = a_key()
+    answers = await asyncio.gather(*(post(town, path, body, key) for _ in range(AT_ONCE)))
+    first = answers[0]
+    assert first.is_success, first.text
+    assert {(answer.status_code, answer.content) for answer in answers} == {(first.status_code, first.content)}
+    before = await still(town.world)
+
+    again = await post(town, path, body, key)
+    other = await post(town, path, other_body, key)
+
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert other.status_code == 409
+    assert other.json()["type"] == "urn:unlatch:problem:idempotency-key-reused"
+    assert await town.contents() == before
+    assert sum(row[1] == key for row in before["idempotency"]) == 1
+
+
+async def test_the_same_key_of_somebody_else_is_another_key(town: Town) -> None:
+    key, body = a_key(), {"amount_minor": 500}
+    other = (await town.world.rider()).headers
+
+    mine = await post(town, "/v1/wallet/top-ups", body, key)
+    theirs = await post(town, "/v1/wallet/top-ups", {"amount_minor": 700}, key, by=other)
+
+    assert (mine.status_code, theirs.status_code) == (201, 201)
+    assert mine.json()["id"] != theirs.json()["id"]
+    assert theirs.json()["amount_minor"] == 700
+
+
+async def test_the_same_key_of_another_operator_is_another_key(town: Town) -> None:
+    _, token = await town.world.context.database.write(lambda c: operators.add(c, a_key(), actor="cli:test", now_ms=1))
+    path, body, _ = await a_label(town)
+    key = a_key()
+
+    mine = await post(town, path, body, key)
+    theirs = await post(town, path, body, key, by={"Authorization": f"Bearer {token}"})
+
+    assert mine.json()["label_id"] != theirs.json()["label_id"]
+
+
+async def test_a_key_that_guards_a_token_must_be_hard_to_guess(town: Town) -> None:
+    before = await town.contents()
+
+    answer = await post(town, "/v1/riders", {}, "x" * 21)
+
+    assert answer.status_code == 422
+    assert "22" in answer.json()["detail"]
+    assert await town.contents() == before
+    assert (await post(town, "/v1/riders", {}, a_key()[:22])).status_code == 201
+
+
+async def test_a_stranger_with_a_riders_key_gets_no_token(town: Town) -> None:
+    key = a_key()
+    mine = await post(town, "/v1/riders", {}, key, by={})
+
+    theirs = await post(town, "/v1/riders", {}, key, by={"Authorization": "Bearer something"})
+
+    assert theirs.json()["rider_id"] != mine.json()["rider_id"]
+
+
+async def test_the_key_of_a_request_that_failed_may_be_tried_again(town: Town) -> None:
+    bike = await connected(town)
+    maintenance = f"/v1/ops/devices/{bike.device.id}/maintenance"
+    await post(town, maintenance, {"on": True, **WHY}, a_key())
+    key = a_key()
+    before = await still(town.world)
+    failed = await town.rider.start(bike.device.label, key=key)
+    assert failed.status_code == 409
+    assert await town.contents() == before
+    await post(town, maintenance, {"on": False, **WHY}, a_key())
+
+    started = await town.rider.start(bike.device.label, key=key)
+
+    assert started.status_code == 201
+    assert started.json()["state"] == "active"
+
+
+async def test_a_key_is_free_again_after_a_malformed_request(town: Town) -> None:
+    key = a_key()
+    assert (await post(town, "/v1/wallet/top-ups", {"amount_minor": -1}, key)).status_code == 422
+
+    answer = await post(town, "/v1/wallet/top-ups", {"amount_minor": 500}, key)
+
+    assert answer.status_code == 201

@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -126,10 +127,10 @@ class _Unit:
         self.result: Any = None
         self.error: BaseException | None = None
 
-    def run(self, connection: Connection) -> None:
-        """Do the work, and undo it alone if it fails."""
+    def run(self, connection: Connection, *, alone: bool) -> None:
+        """Do the work; unless it has the transaction to itself, undo it alone if it fails."""
         try:
-            with connection.begin_nested():
+            with nullcontext() if alone else connection.begin_nested():
                 self.result = self.work(connection)
         except Exception as error:  # noqa: BLE001 - it is the caller's, who gets it
             self.error = error
@@ -196,7 +197,10 @@ class SqliteDatabase(Database):
         try:
             transaction = self._writer.begin()
             for unit in group:
-                unit.run(self._writer)
+                unit.run(self._writer, alone=len(group) == 1)
+            if all(unit.error for unit in group):
+                transaction.rollback()
+                return
             await asyncio.get_running_loop().run_in_executor(self._disk, transaction.commit)
         except Exception as error:  # noqa: BLE001 - nothing of the group is durable, and each caller must know
             self._writer.rollback()

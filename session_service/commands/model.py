@@ -1,4 +1,4 @@
-"""Table of the commands."""
+"""Table of the commands; its values are a class of their own, see ``sessions/model.py``."""
 
 from __future__ import annotations
 
@@ -22,8 +22,29 @@ class CommandState(StrEnum):
     UNKNOWN = "unknown"
 
 
-class CommandRow(SQLModel, table=True):
+class CommandRow(SQLModel):
     """One order to one device. ``deadline_at_ms`` is the real time at which its ``expires_uptime_ms`` is reached."""
+
+    id: str = Field(primary_key=True, max_length=26)
+    device_id: str = Field(foreign_key="device.id", max_length=10, index=True)
+    session_id: str | None = Field(default=None, max_length=26, index=True)
+    action: str = Field(max_length=12)
+    state: CommandState = Field(sa_type=Text)
+    reason: str | None = Field(default=None, max_length=30)
+    boot_id: str = Field(max_length=36)
+    expires_uptime_ms: int = big()
+    deadline_at_ms: int = big()
+    cancels: str | None = Field(default=None, max_length=26)
+    asked_by: str = Field(max_length=60)
+    why: str = Field(default="", sa_type=Text)
+    created_at_ms: int = big()
+    published_at_ms: int | None = big(default=None)
+    accepted_at_ms: int | None = big(default=None)
+    ended_at_ms: int | None = big(default=None)
+
+
+class CommandTable(CommandRow, table=True):
+    """Where commands are kept; the partial indexes are the outbox and the list of those that wait for an answer."""
 
     __tablename__ = "command"
     __table_args__ = (
@@ -44,20 +65,3 @@ class CommandRow(SQLModel, table=True):
             postgresql_where=text("state IN ('created', 'published', 'accepted')"),
         ),
     )
-
-    id: str = Field(primary_key=True, max_length=26)
-    device_id: str = Field(foreign_key="device.id", max_length=10, index=True)
-    session_id: str | None = Field(default=None, max_length=26, index=True)
-    action: str = Field(max_length=12)
-    state: CommandState = Field(sa_type=Text)
-    reason: str | None = Field(default=None, max_length=30)
-    boot_id: str = Field(max_length=36)
-    expires_uptime_ms: int = big()
-    deadline_at_ms: int = big()
-    cancels: str | None = Field(default=None, max_length=26)
-    asked_by: str = Field(max_length=60)
-    why: str = Field(default="", sa_type=Text)
-    created_at_ms: int = big()
-    published_at_ms: int | None = big(default=None)
-    accepted_at_ms: int | None = big(default=None)
-    ended_at_ms: int | None = big(default=None)

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from session_service.commands.model import CommandRow, CommandState
+from session_service.commands.model import CommandRow, CommandState, CommandTable
 from session_service.database import every, first, set_columns, table_of
 
-_COMMAND: Final = table_of(CommandRow)
+_COMMAND: Final = table_of(CommandTable)
 OPEN: Final = (CommandState.CREATED, CommandState.PUBLISHED, CommandState.ACCEPTED)
 UNSETTLED: Final = (*OPEN, CommandState.UNKNOWN)
 

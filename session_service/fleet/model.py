@@ -8,13 +8,11 @@ from sqlmodel import Field, SQLModel
 from session_service.database import big
 
 
-class ReportRow(SQLModel, table=True):
+class ReportRow(SQLModel):
     """A report as it was signed. Its key is the device's own numbering, so it cannot be stored twice.
 
     ``at_ms`` is the real time of which it speaks, ``received_at_ms`` that at which it came.
     """
-
-    __tablename__ = "report"
 
     journal_id: str = Field(primary_key=True, max_length=36)
     seq: int = big(primary_key=True)
@@ -26,3 +24,9 @@ class ReportRow(SQLModel, table=True):
     at_ms: int = big()
     received_at_ms: int = big()
     token: str = Field(sa_type=Text)
+
+
+class ReportTable(ReportRow, table=True):
+    """Where reports are kept; triggers refuse to change or remove one."""
+
+    __tablename__ = "report"

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, bindparam, func, insert, select
 from session_service.database import set_columns, table_of
 from session_service.devices.anchor import Anchor
 from session_service.devices.model import Device, DeviceBoot, DeviceState
-from session_service.fleet.model import ReportRow
+from session_service.fleet.model import ReportRow, ReportTable
 
-_REPORT: Final = table_of(ReportRow)
+_REPORT: Final = table_of(ReportTable)
 _STATE: Final = table_of(DeviceState)
 _BOOT: Final = table_of(DeviceBoot)
 _DEVICE: Final = table_of(Device)

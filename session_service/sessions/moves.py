@@ -50,14 +50,24 @@ def advance(connection: Connection, session: Session, event: Event, because: Bec
     Raises:
         IllegalMoveError: the table has no such move; nothing is changed.
     """
+    row = _moved(session, event, because, values)
+    _store(connection, session, [row], values)
+    return change_of(row)
+
+
+def _moved(session: Session, event: Event, because: Because, values: dict[str, Any]) -> SessionEvent:
+    """Make a move on ``session`` alone and return its record."""
     before = SessionState(session.state)
-    values |= {"state": move(before, event), "version": session.version + 1}
+    after = move(before, event)
     for name, value in values.items():
         setattr(session, name, value)
-    repository.change(connection, session.id, **values)
-    row = event_row(session, event, before, because)
-    repository.add_events(connection, [row])
-    return change_of(row)
+    session.state, session.version = after, session.version + 1
+    return event_row(session, event, before, because)
+
+
+def _store(connection: Connection, session: Session, rows: list[SessionEvent], values: dict[str, Any]) -> None:
+    repository.change(connection, session.id, **values, state=session.state, version=session.version)
+    repository.add_events(connection, rows)
 
 
 def event_row(session: Session, event: Event, before: SessionState, because: Because) -> SessionEvent:
@@ -91,11 +101,14 @@ def end(
     """
     ride = ride_of(session) if charged else replace(ride_of(session), started_ms=None)
     settled = settle(ride, event, because.at_ms, because.place)
-    settling = advance(connection, session, event, because, **_result(settled), last_evidence_at_ms=because.at_ms)
-    paid_minor = _pay(connection, session, settled, because)
-    closed = advance(connection, session, Event.SETTLED, because, paid_minor=paid_minor, act_at_real_ms=None)
+    in_review = session.state == SessionState.REVIEW
+    values = _result(settled) | {"last_evidence_at_ms": because.at_ms}
+    settling = _moved(session, event, because, values)
+    paid = {"paid_minor": _pay(connection, session, settled, because, in_review=in_review), "act_at_real_ms": None}
+    closed = _moved(session, Event.SETTLED, because, paid)
+    _store(connection, session, [settling, closed], values | paid)
     _leave_device(connection, session, because)
-    return settling, closed
+    return change_of(settling), change_of(closed)
 
 
 def release(
@@ -146,9 +159,9 @@ def _result(settled: Settled) -> dict[str, Any]:
     }
 
 
-def _pay(connection: Connection, session: Session, settled: Settled, because: Because) -> int:
-    if repository.hold_end(connection, session.hold_id) is not None:  # released before; a person decides about money
-        return 0
+def _pay(connection: Connection, session: Session, settled: Settled, because: Because, *, in_review: bool) -> int:
+    if in_review and repository.hold_end(connection, session.hold_id) is not None:
+        return 0  # it was released before, and nobody is charged in silence
     if settled.fare is NOTHING or settled.fare.total_minor == 0:
         ledger.release_hold(connection, session.hold_id, kind=HoldEndKind.RELEASED, at_ms=because.at_ms)
         return 0

@@ -13,10 +13,10 @@ from session_service.devices.model import Device, DeviceBoot, DeviceState
 from session_service.labels.model import Label
 from session_service.ledger.model import HoldEnd
 from session_service.sessions.machine import LIVE, SessionState
-from session_service.sessions.model import Session, SessionEvent
+from session_service.sessions.model import Session, SessionEvent, SessionEventTable, SessionTable
 
-_SESSION: Final = table_of(Session)
-_EVENT: Final = table_of(SessionEvent)
+_SESSION: Final = table_of(SessionTable)
+_EVENT: Final = table_of(SessionEventTable)
 _LABEL: Final = table_of(Label)
 _DEVICE: Final = table_of(Device)
 _STATE: Final = table_of(DeviceState)

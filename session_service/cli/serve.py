@@ -11,11 +11,13 @@ from typing import Final, NoReturn
 import uvicorn
 
 from session_service.cli.common import Commands, add_command, ensure_current, say, settings_of, write
+from session_service.errors import SetupError
 from session_service.ledger import service as ledger
 from session_service.secrets import load_secrets
 from session_service.settings import Settings
 from session_service.writer_lock import writer_lock
 
+BACKLOG: Final = 2_048  # connections that wait for the loop, in a rush
 STOP_S: Final = 10  # requests under way get so long; event streams would never end by themselves
 
 
@@ -60,6 +62,7 @@ class _Server(uvicorn.Server):
 
 
 def _run(settings: Settings) -> int:
+    listener = _listen(settings)
     from session_service.app import create_app  # noqa: PLC0415 - OpenCV takes a second to load; only serving needs it
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -80,8 +83,26 @@ def _run(settings: Settings) -> int:
     # uvicorn stops gracefully at these signals and then raises them again, for the handlers of before.
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, _leave)
-    server.run()
+    server.run(sockets=[listener])
     return 0 if server.started else 1
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the address before anything is started.
+
+    Raises:
+        SetupError: it is taken, or not this machine's.
+    """
+    address = (settings.http_host, settings.http_port)
+    family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
+    try:
+        return socket.create_server(address, family=family, backlog=BACKLOG)
+    except OSError as error:
+        msg = (
+            f"Cannot listen at {address[0]} port {address[1]} ({error}). Choose another address: UNLATCH_HTTP_HOST, "
+            "UNLATCH_HTTP_PORT"
+        )
+        raise SetupError(msg) from error
 
 
 def _leave(_signal: int, _frame: object) -> NoReturn:

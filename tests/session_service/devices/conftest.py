@@ -5,6 +5,7 @@ from tests.support.databases import (  # noqa: F401 - fixtures
     database,
     database_url,
     postgres_url,
+    shared_postgres_url,
     sqlite_template,
     sqlite_url,
 )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,9 +17,8 @@ from sqlmodel import SQLModel
 import session_service
 from session_service import migrations
 from session_service.errors import SetupError
+from tests.support.databases import BOTH
 from tests.support.postgres import Postgres
-
-pytestmark = pytest.mark.server
 
 for module in pkgutil.walk_packages(session_service.__path__, "session_service."):
     if module.name.endswith(".model") or module.name in ("session_service.audit", "session_service.idempotency"):
@@ -30,16 +29,10 @@ NewUrl = Callable[[], str]
 APPEND_ONLY = ("transfer", "posting", "hold_end", "report", "session_event", "audit")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=BOTH)
 def new_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewUrl:
     if request.param == "postgresql":
-        server: Postgres = request.getfixturevalue("server")
+        server: Postgres = request.getfixturevalue("postgres")
         return server.new_database
     return lambda: f"sqlite:///{tmp_path_factory.mktemp('db')}/unlatch.db"
 
@@ -129,6 +122,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(new_url: NewUrl) -> None:
     assert on(url, lambda connection: inspect(connection).get_table_names()) == ["audit"]
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     "url",
     ["sqlite:////nowhere/at/all.db", "postgresql+asyncpg://me:secret@127.0.0.1:9/db"],

@@ -39,6 +39,7 @@ from simulators.provisioning import Wish
 READY_TIMEOUT_S: Final = 60.0  # a service is up within 2 s; a machine under full load may need much longer
 CONNECT_TIMEOUT_S: Final = 120.0  # a thousand devices connect in 5 s
 POLL_S: Final = 0.05
+HEALTH_TIMEOUT_S: Final = 5.0
 OPERATOR: Final = "simulator"
 
 Tell = Callable[[str], None]
@@ -94,6 +95,7 @@ class House:
         self.fleet_broker_port: int | None = None
         self._service_password = new_password()
         self._stack = ExitStack()
+        self._http = httpx.Client(timeout=HEALTH_TIMEOUT_S, trust_env=False)
 
     def __enter__(self) -> Self:
         """Start everything but the fleet.
@@ -118,6 +120,7 @@ class House:
     ) -> None:
         """End every process; remove the folder if it is a temporary one."""
         self._stack.close()
+        self._http.close()
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
@@ -198,7 +201,7 @@ class House:
         self.payments = Child("payment provider", command, self._log("payments"), _clean_env())
         self._stack.callback(self.payments.stop)
         self.payments.start()
-        self._wait_until(lambda: _answers(self.payment_url + "/healthz"), self.payments, READY_TIMEOUT_S)
+        self._wait_until(lambda: self._answers(self.payment_url + "/healthz"), self.payments, READY_TIMEOUT_S)
 
     def _stop(self, name: str) -> None:
         child: Child | None = getattr(self, name, None)
@@ -224,7 +227,13 @@ class House:
         return {**_clean_env(), **named, **self.plan.service_env}
 
     def _service_is_ready(self) -> bool:
-        return _answers(self.url + "/readyz")
+        return self._answers(self.url + "/readyz")
+
+    def _answers(self, url: str) -> bool:
+        try:
+            return self._http.get(url).is_success
+        except httpx.HTTPError:
+            return False
 
     def _fleet_is_connected(self) -> bool:
         try:
@@ -247,10 +256,3 @@ class House:
 def _clean_env() -> dict[str, str]:
     """Return our environment without settings of another installation."""
     return {name: value for name, value in os.environ.items() if not name.startswith("UNLATCH_")}
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5.0).is_success
-    except httpx.HTTPError:
-        return False

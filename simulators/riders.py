@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Final, Self
 
-import httpx
 import msgspec
+
+from simulators.http import Answer, Client, NoAnswerError, Request
 
 WAIT_S: Final = 10  # how long a request for a session waits for the lock: what a rider's patience is
 TIMEOUT_S: Final = 40.0  # for any answer; above the longest wait that the API allows
-CONNECTIONS: Final = 400  # of all riders together: one request or one stream each
 TRIES: Final = 4  # times that a rider presses the same button when no answer comes
 TRY_AGAIN_S: Final = 0.5
 ENDED: Final = frozenset({"closed", "not_unlocked", "refused"})
@@ -47,75 +47,93 @@ class Api:
     """The service and the payers' pages, as phones reach them. Use it as an asynchronous context manager."""
 
     def __init__(self, url: str) -> None:
-        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-        self._client = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, limits=limits, trust_env=False)
+        self._url = url
+        self._client = Client(TIMEOUT_S)
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._client.aclose()
+    async def __aexit__(self, *error: object) -> None:
+        await self._client.__aexit__(*error)
 
     async def get(self, path: str, token: str) -> Json:
         """Return the answer.
 
         Raises:
             ApiError: the service said no.
+            NoAnswerError: it said nothing.
         """
-        return await self._ask("GET", path, headers=_bearer(token))
+        return await self._ask(Request("GET", self._url + path, _bearer(token)))
 
-    async def post(self, path: str, token: str = "", *, wait_s: int = 0, **content: Any) -> Json:  # noqa: ANN401
-        """Post once, however often it takes: the same Idempotency-Key goes with every try.
+    async def post(self, path: str, token: str = "", content: object = None, *, wait_s: int = 0) -> Json:
+        """Post JSON once, however often it takes: the same Idempotency-Key goes with every try.
 
         Raises:
             ApiError: the service said no.
+            NoAnswerError: it said nothing, several times.
         """
-        headers = {**_bearer(token), "Idempotency-Key": secrets.token_urlsafe(18)}
+        headers = {**_bearer(token), **_once(), "Content-Type": "application/json"}
         if wait_s:
             headers["Prefer"] = f"wait={wait_s}"
-        return await self._ask("POST", path, headers=headers, **content)
+        return await self._ask(Request("POST", self._url + path, headers, msgspec.json.encode(content or {})))
+
+    async def post_photo(self, path: str, token: str, photo: bytes) -> Json:
+        """Post a photograph as a form does; see ``post``."""
+        boundary = secrets.token_hex(16)
+        headers = {**_bearer(token), **_once(), "Content-Type": f"multipart/form-data; boundary={boundary}"}
+        part = 'Content-Disposition: form-data; name="photo"; filename="label.jpg"\r\nContent-Type: image/jpeg'
+        body = f"--{boundary}\r\n{part}\r\n\r\n".encode() + photo + f"\r\n--{boundary}--\r\n".encode()
+        return await self._ask(Request("POST", self._url + path, headers, body))
 
     async def pay(self, pay_url: str) -> None:
         """Press Pay on the provider's page.
 
         Raises:
             ApiError: the provider said no.
+            NoAnswerError: it said nothing.
         """
-        await self._ask("POST", f"{pay_url}/pay")
+        await self._ask(Request("POST", f"{pay_url}/pay"))
 
-    async def events(self, path: str, token: str, *, after: int = 0) -> AsyncIterator[Json]:
+    async def events(self, path: str, token: str, *, after: int = 0) -> AsyncGenerator[Json, None]:
         """Yield the snapshots of a stream of server-sent events past the one with id ``after``, until it ends.
 
         Raises:
             ApiError: the service said no.
+            NoAnswerError: the stream broke off.
         """
         headers = {**_bearer(token), "Accept": "text/event-stream", "Last-Event-ID": str(after)}
-        async with self._client.stream("GET", path, headers=headers) as answer:
-            if not answer.is_success:
-                await answer.aread()
-                raise _refusal(answer)
-            async for line in answer.aiter_lines():
-                if line.startswith("data:"):
-                    yield msgspec.json.decode(line.removeprefix("data:"))
+        request = Request("GET", self._url + path, headers)
+        async with self._client.stream(request) as (answer, pieces):
+            if not answer.ok:
+                answer.body = b"".join([piece async for piece in pieces])
+                raise _refusal(request, answer)
+            async for line in _lines(pieces):
+                if line.startswith(b"data:"):
+                    yield msgspec.json.decode(line.removeprefix(b"data:"))
 
-    async def _ask(self, method: str, path: str, **content: Any) -> Json:  # noqa: ANN401 - httpx's arguments
-        request = self._client.build_request(method, path, **content)
-        answer = await self._sent(request)
-        if not answer.is_success:
-            raise _refusal(answer)
-        parsed: Json = msgspec.json.decode(answer.content) if answer.content else {}
-        return parsed
+    async def _ask(self, request: Request) -> Json:
+        answer = await self._answered(request)
+        if not answer.ok:
+            raise _refusal(request, answer)
+        content: Json = msgspec.json.decode(answer.body) if answer.body else {}
+        return content
 
-    async def _sent(self, request: httpx.Request) -> httpx.Response:
-        """Send a request until it is answered: the very same bytes, so that the service knows it again."""
+    async def _answered(self, request: Request) -> Answer:
+        """Send a request until it is answered."""
         for _ in range(TRIES - 1):
             try:
                 return await self._client.send(request)
-            except httpx.TransportError:
+            except NoAnswerError:
                 await asyncio.sleep(TRY_AGAIN_S)
         return await self._client.send(request)
+
+
+async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    rest = b""
+    async for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +155,7 @@ class Rider:
     @classmethod
     async def join(cls, api: Api) -> Rider:
         """Become a guest: nothing to fill in."""
-        return cls(api, (await api.post("/v1/riders", json={}))["token"])
+        return cls(api, (await api.post("/v1/riders"))["token"])
 
     async def scan(self, photographs: AsyncIterator[bytes], text: str) -> Scanned:
         """Send photographs of a label until one is read, at last the text that any camera app shows.
@@ -149,13 +167,13 @@ class Rider:
         async for photo in photographs:
             photos += 1
             try:
-                offer = await self.api.post("/v1/scans", self.token, files={"photo": ("l.jpg", photo, "image/jpeg")})
+                offer = await self.api.post_photo("/v1/scans", self.token, photo)
             except ApiError as error:
                 if error.type != "no-label-in-photo":
                     raise
             else:
                 return Scanned(offer, photos, 1)
-        return Scanned(await self.api.post("/v1/scans", self.token, json={"text": text}), photos, 0)
+        return Scanned(await self.api.post("/v1/scans", self.token, {"text": text}), photos, 0)
 
     async def top_up(self, amount_minor: int) -> None:
         """Pay into the wallet, and wait until the money is there.
@@ -164,7 +182,7 @@ class Rider:
             ApiError: the service or the provider said no.
             RideError: the payment failed.
         """
-        wish = await self.api.post("/v1/wallet/top-ups", self.token, json={"amount_minor": amount_minor})
+        wish = await self.api.post("/v1/wallet/top-ups", self.token, {"amount_minor": amount_minor})
         await self.api.pay(wish["pay_url"])
         path = f"/v1/wallet/top-ups/{wish['id']}"
         for _ in range(TRIES * 10):
@@ -183,7 +201,7 @@ class Rider:
         Raises:
             ApiError: the service refused.
         """
-        session = await self.api.post("/v1/sessions", self.token, wait_s=WAIT_S, json={"label": label})
+        session = await self.api.post("/v1/sessions", self.token, {"label": label}, wait_s=WAIT_S)
         if session["state"] in UNDER_WAY:
             return await self.follow(session, lambda seen: seen["state"] not in UNDER_WAY)
         return session
@@ -194,7 +212,7 @@ class Rider:
         Raises:
             ApiError: the service refused.
         """
-        return await self.api.post(f"/v1/sessions/{session_id}/finish", self.token, wait_s=WAIT_S, json={})
+        return await self.api.post(f"/v1/sessions/{session_id}/finish", self.token, wait_s=WAIT_S)
 
     async def follow(self, session: Json, until: Callable[[Json], bool]) -> Json:
         """Watch what happens to a session, as last seen, until a snapshot satisfies ``until``, and return that.
@@ -205,11 +223,12 @@ class Rider:
         path, seen = f"/v1/sessions/{session['id']}/events", session["version"]
         while True:
             try:
-                async for snapshot in self.api.events(path, self.token, after=seen):
-                    if until(snapshot):
-                        return snapshot
-                    seen = snapshot["version"]
-            except httpx.TransportError:
+                async with aclosing(self.api.events(path, self.token, after=seen)) as snapshots:
+                    async for snapshot in snapshots:
+                        if until(snapshot):
+                            return snapshot
+                        seen = snapshot["version"]
+            except NoAnswerError:
                 pass  # the stream broke; it goes on after what was seen
             await asyncio.sleep(TRY_AGAIN_S)
 
@@ -231,10 +250,14 @@ def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _refusal(answer: httpx.Response) -> ApiError:
+def _once() -> dict[str, str]:
+    return {"Idempotency-Key": secrets.token_urlsafe(18)}
+
+
+def _refusal(request: Request, answer: Answer) -> ApiError:
     try:
-        content = msgspec.json.decode(answer.content)
+        content = msgspec.json.decode(answer.body)
     except msgspec.DecodeError:
         content = None
-    problem = content if isinstance(content, dict) else {"detail": answer.text[:200]}
-    return ApiError(f"{answer.request.method} {answer.request.url.path}", answer.status_code, problem)
+    problem = content if isinstance(content, dict) else {"detail": repr(answer.body[:200])}
+    return ApiError(f"{request.method} {request.url}", answer.status, problem)

@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-import httpx
-
 from simulators import fares, rides
 from simulators.darkroom import Darkroom
 from simulators.folders import Device
 from simulators.hands import DeedError, Hands
+from simulators.http import NoAnswerError
 from simulators.report import Tally
 from simulators.riders import Api, ApiError, Json, RideError, Rider
 from simulators.rides import Started
@@ -78,7 +77,7 @@ class Street:
             await self._until(trip.start_s)
             try:
                 await self._trip(trip, device, photographs)
-            except (ApiError, RideError, DeedError, TimeoutError, httpx.HTTPError) as error:
+            except (ApiError, RideError, DeedError, TimeoutError, NoAnswerError) as error:
                 self._tally.failures.append(f"number {number}, bike {trip.bike}: {error!r}")
             told(self._tally)
 

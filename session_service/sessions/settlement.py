@@ -59,7 +59,8 @@ def _meter_stops(ride: Ride, event: Event, at_ms: int) -> int:
     """Return the moment up to which is paid."""
     if event is Event.LOCKED and ride.finish_ms is not None:
         used_after = ride.used_on_ms is not None and ride.used_on_ms > ride.finish_ms
-        return at_ms if used_after else ride.finish_ms
+        # A lock that was shut before Finish was pressed, and told of it late, is billed at the moment it speaks of.
+        return at_ms if used_after else min(at_ms, ride.finish_ms)
     if event is Event.ENDED_BY_OPERATOR:
         # The rider is charged for what is proven and no more: to Finish or the last evidence, whichever is first.
         known = [t for t in (ride.finish_ms, ride.used_on_ms) if t is not None]
@@ -68,7 +69,7 @@ def _meter_stops(ride: Ride, event: Event, at_ms: int) -> int:
 
 
 def _undone(ride: Ride, event: Event, ended_ms: int, end: Place | None) -> bool:
-    if event is not Event.LOCKED or ride.started_ms is None:
+    if event not in {Event.LOCKED, Event.LOCKED_LATE} or ride.started_ms is None:  # late word of a lock shut in time
         return False
     return ended_ms - ride.started_ms <= ride.tariff.grace_s * 1000 and same_place(ride.start, end)
 

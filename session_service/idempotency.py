@@ -75,16 +75,20 @@ class Once(NamedTuple):
     fingerprint: str
 
 
-async def once(
-    request: Request,
-    key: Annotated[
-        str | None, Header(alias="Idempotency-Key", min_length=8, max_length=128, pattern=r"^[!-~]+$")
-    ] = None,
-) -> Once:
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", min_length=8, max_length=128, pattern=r"^[!-~]+$")
+]
+
+
+async def once(request: Request, key: IdempotencyKey = None) -> Once:
     """Read the name of a request from its headers and body."""
+    return name_of(request, key, b"" if key is None else await request.body())
+
+
+def name_of(request: Request, key: str | None, content: bytes) -> Once:
+    """Return the name of a request with this content: its body, or what stands for it."""
     scope = request.headers.get("authorization", "")
-    body = b"" if key is None else await request.body()
-    asked = b"\n".join((request.method.encode(), request.url.path.encode(), body))
+    asked = b"\n".join((request.method.encode(), request.url.path.encode(), content))
     return Once(hashlib.sha256(scope.encode()).hexdigest()[:32], key, hashlib.sha256(asked).hexdigest())
 
 

@@ -19,7 +19,7 @@ import io
 import os
 import struct
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -295,18 +295,25 @@ class PhotoReader:
             PhotoReaderBusyError: photographs of 64 MB are waiting already.
             Problem: as the function `read`.
         """
-        if len(data) > PHOTO_MAX_BYTES:
-            raise _too_large(len(data), "bytes", PHOTO_MAX_BYTES)
-        if self._waiting_bytes + len(data) > WAITING_MAX_BYTES:
+
+        async def given() -> bytes:
+            return data
+
+        return await self.read_from(given, len(data), accept)
+
+    async def read_from(self, load: Callable[[], Awaitable[bytes]], size: int, accept: Accept) -> str:
+        """As the method `read`, for ``size`` bytes that are loaded into memory only if there is room for them."""
+        if size > PHOTO_MAX_BYTES:
+            raise _too_large(size, "bytes", PHOTO_MAX_BYTES)
+        if self._waiting_bytes + size > WAITING_MAX_BYTES:
             detail = "Many photographs are being read; try again in a few seconds."
             raise PhotoReaderBusyError(detail)
-        self._waiting_bytes += len(data)
+        self._waiting_bytes += size
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._threads, partial(read, data, accept, now_ms=self._now_ms)
-            )
+            work = partial(read, await load(), accept, now_ms=self._now_ms)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
-            self._waiting_bytes -= len(data)
+            self._waiting_bytes -= size
 
     def close(self) -> None:
         """Finish what is being read, and drop what waits."""

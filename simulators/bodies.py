@@ -22,7 +22,8 @@ from device_agent.errors import DriverError
 from device_agent.journal import SqliteJournal, Synchronous
 from device_agent.keys import FileSigner
 from simulators import folders
-from simulators.hands import DeedError, Facts
+from simulators.errors import DeedError
+from simulators.hands import Facts
 from simulators.links import Broker, FleetLink
 
 START_BATTERY_PERCENT: Final = 80

@@ -15,23 +15,7 @@ from rich.console import Console
 
 from broker.mosquitto.supervisor import MosquittoError
 from device_agent.errors import AgentError
-from device_agent.journal import Synchronous
-from simulators import payments
-from simulators.bodies import Making
-from simulators.fleet import run_fleet
-from simulators.folders import FolderError
-from simulators.hands import DeedError
-from simulators.house import HouseError
-from simulators.invariants import violations
-from simulators.processes import ChildError
-from simulators.progress import Watch
-from simulators.provisioning import ProvisioningError
-from simulators.records import RecordsError
-from simulators.replay import TIME_LIMIT_S, ReplayPlan, UsedDatabaseError, replay
-from simulators.report import show, to_json
-from simulators.riders import ApiError, RideError
-from simulators.trips import TripsError, read_trips
-from simulators.up import DEVICES, SEED, City, up
+from simulators.errors import HouseError, SimulatorError
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name for it
@@ -40,22 +24,6 @@ FAILED: Final = 1
 LOOPBACK: Final = "127.0.0.1"
 PAYMENT_SECRETS: Final = ("payment-api-key", "payment-webhook-secret")
 """Files that `unlatch secrets` makes for the provider and the service."""
-
-EXPECTED: Final = (
-    AgentError,
-    ApiError,
-    ChildError,
-    DeedError,
-    FolderError,
-    HouseError,
-    MosquittoError,
-    ProvisioningError,
-    RecordsError,
-    RideError,
-    TripsError,
-    UsedDatabaseError,
-)
-"""Errors whose message says what to do: nobody needs their traceback."""
 
 Command = Callable[[argparse.Namespace, Console], int]
 
@@ -70,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     try:
         return command(parsed, console)
-    except EXPECTED as error:
+    except (SimulatorError, MosquittoError, AgentError) as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return FAILED
     except KeyboardInterrupt:
@@ -81,7 +49,12 @@ def _end(number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(128 + number)
 
 
+# Each command loads what it needs and no more: a fleet of a thousand has no use for a camera, and waits for none.
+
+
 def _up(arguments: argparse.Namespace, console: Console) -> int:
+    from simulators.up import City, up  # noqa: PLC0415
+
     wish = City(
         devices=arguments.devices,
         seed=arguments.seed,
@@ -94,6 +67,10 @@ def _up(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _fleet(arguments: argparse.Namespace, _console: Console) -> int:
+    from device_agent.journal import Synchronous  # noqa: PLC0415
+    from simulators.bodies import Making  # noqa: PLC0415
+    from simulators.fleet import run_fleet  # noqa: PLC0415
+
     host, port = arguments.broker
     making = Making(synchronous=Synchronous(arguments.synchronous), movement_ms=arguments.movement_ms)
     run_fleet(arguments.dir, host, port, making)
@@ -101,6 +78,11 @@ def _fleet(arguments: argparse.Namespace, _console: Console) -> int:
 
 
 def _replay(arguments: argparse.Namespace, console: Console) -> int:
+    from simulators.progress import Watch  # noqa: PLC0415
+    from simulators.replay import ReplayPlan, replay  # noqa: PLC0415
+    from simulators.report import show, to_json  # noqa: PLC0415
+    from simulators.trips import read_trips  # noqa: PLC0415
+
     trips = read_trips(arguments.dir, arguments.trips, arguments.skip)
     with Watch(console, len(trips)) as watch:
         plan = ReplayPlan(
@@ -120,6 +102,8 @@ def _replay(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _check(arguments: argparse.Namespace, console: Console) -> int:
+    from simulators.invariants import violations  # noqa: PLC0415
+
     found = violations(arguments.database, arguments.dir)
     for name, lines in found.items():
         console.print(f"{name}: {len(lines)}", style="red" if lines else None, highlight=False)
@@ -129,6 +113,8 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _payments(arguments: argparse.Namespace, _console: Console) -> int:
+    from simulators import payments  # noqa: PLC0415
+
     try:
         api_key, webhook_secret = ((arguments.secrets / name).read_text().strip() for name in PAYMENT_SECRETS)
     except OSError as error:
@@ -161,11 +147,9 @@ def _add(commands: Commands, command: Command, summary: str, *examples: str) -> 
 def _add_up(commands: Commands) -> None:
     summary = "start broker, service and a fleet in a small invented city, ride once as a check, and stay until Ctrl-C"
     parser = _add(commands, _up, summary, "unlatch-sim up", "unlatch-sim up --devices 200 --port 8080")
-    parser.add_argument(
-        "--devices", type=_whole(2, 5_000), default=DEVICES, help="bikes and pods (default %(default)s)"
-    )
+    parser.add_argument("--devices", type=_whole(2, 5_000), default=50, help="bikes and pods (default %(default)s)")
     parser.add_argument("--port", type=_whole(1, 65_535), help="of the service (default: a free one)")
-    parser.add_argument("--seed", type=int, default=SEED, help="another seed is another city (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="another seed is another city (default %(default)s)")
     parser.add_argument("--dir", type=Path, help="an empty folder to keep files and logs in (default: a temporary one)")
     parser.add_argument("--once", action="store_true", help="end after the check")
 
@@ -177,8 +161,8 @@ def _add_fleet(commands: Commands) -> None:
     parser.add_argument("--broker", type=_address, required=True, metavar="HOST:PORT")
     parser.add_argument(
         "--synchronous",
-        choices=[str(level) for level in Synchronous],
-        default=str(Synchronous.OFF),
+        choices=["OFF", "NORMAL", "FULL"],
+        default="OFF",
         help="of the journals; a real device uses FULL, and no power can fail here (default %(default)s)",
     )
     parser.add_argument(
@@ -206,7 +190,7 @@ def _add_replay(commands: Commands) -> None:
     parser.add_argument("--database", help="URL of an empty database (default: SQLite, for this replay only)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="an empty folder to keep files and logs in")
     parser.add_argument(
-        "--time-limit-s", type=_factor, default=TIME_LIMIT_S, help="real seconds for all rides (default %(default)s)"
+        "--time-limit-s", type=_factor, default=3_600.0, help="real seconds for all rides (default %(default)s)"
     )
 
 

@@ -12,7 +12,8 @@ import uvloop
 
 from simulators import folders, hands
 from simulators.bodies import Making, SimulatedDevice
-from simulators.hands import DeedError, Facts
+from simulators.errors import DeedError, FolderError
+from simulators.hands import Facts
 from simulators.links import STORM, Broker
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class Fleet:
         found = folders.device_folders(root)
         if not found:
             msg = f"{root} has no devices; `unlatch-sim up` makes a fleet with a service to go with it"
-            raise folders.FolderError(msg)
+            raise FolderError(msg)
         self._root = root
         self.devices = {folder.name: SimulatedDevice(folder, broker, making) for folder in found}
 

@@ -18,6 +18,7 @@ import msgspec
 
 from broker.contract.messages import Position
 from device_agent.drivers.memory import Movement
+from simulators.errors import FolderError
 
 DEVICE_FILE: Final = "device.json"
 KEY_FILE: Final = "report-key.pem"
@@ -43,10 +44,6 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     position: Position
     command_keys: dict[str, str]
-
-
-class FolderError(ValueError):
-    """A device's folder cannot be read. The message names the file."""
 
 
 def write_device(root: Path, device: Device, report_key_pem: str) -> Path:

@@ -16,6 +16,8 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from simulators.errors import DeedError
+
 SOCKET_FILE: Final = "control.sock"
 MAX_LINE_BYTES: Final = 65_536  # a deed has 200; the fleet's state a line a fact
 _MAX_PATH_BYTES: Final = 107  # the kernel's limit for the address of a Unix socket
@@ -24,10 +26,6 @@ _ASK_TIMEOUT_S: Final = 10.0
 Facts = dict[str, Any]
 Do = Callable[[Facts], Facts]
 """Does one deed and returns facts; raises ``DeedError`` if that cannot be done."""
-
-
-class DeedError(Exception):
-    """The deed cannot be done: there is no such device or deed, or the lock is not where the deed needs it."""
 
 
 def socket_path(root: Path) -> Path:

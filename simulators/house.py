@@ -33,6 +33,7 @@ from broker.mosquitto.ports import LOOPBACK, free_port
 from broker.mosquitto.supervisor import Mosquitto
 from simulators import folders, hands, provisioning
 from simulators.bodies import Making
+from simulators.errors import HouseError
 from simulators.processes import Child, program, run
 from simulators.provisioning import Wish
 
@@ -43,10 +44,6 @@ HEALTH_TIMEOUT_S: Final = 5.0
 OPERATOR: Final = "simulator"
 
 Tell = Callable[[str], None]
-
-
-class HouseError(RuntimeError):
-    """The house cannot be built here. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,14 +182,14 @@ class House:
         self.broker.add_users({SERVICE_USER: self._service_password})
         tell("Making keys and the database")
         self._run_unlatch("secrets")
+        self._start_payments()  # loads while the others are busy
         self._run_unlatch("migrate")
         self.operator_token = self._run_unlatch("operator", "add", OPERATOR).split()[-1]
-        tell("Starting the payment provider")
-        self._start_payments()
-        tell("Starting the service")
+        tell("Starting the service and the payment provider")
         # Registered before they start, so that a start that fails half-way leaves nothing behind.
         self._stack.callback(lambda: self._stop("service"))
         self.start_service()
+        self._wait_until(lambda: self._answers(self.payment_url + "/healthz"), self.payments, READY_TIMEOUT_S)
         self._stack.callback(lambda: self._stop("fleet"))
 
     def _start_payments(self) -> None:
@@ -201,7 +198,6 @@ class House:
         self.payments = Child("payment provider", command, self._log("payments"), _clean_env())
         self._stack.callback(self.payments.stop)
         self.payments.start()
-        self._wait_until(lambda: self._answers(self.payment_url + "/healthz"), self.payments, READY_TIMEOUT_S)
 
     def _stop(self, name: str) -> None:
         child: Child | None = getattr(self, name, None)

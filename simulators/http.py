@@ -17,13 +17,11 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from simulators.errors import NoAnswerError
+
 UNREAD_LIMIT: Final = 1_000  # pieces of a stream that nobody has read; a session has a dozen events
 
 Address = tuple[str, int]
-
-
-class NoAnswerError(ConnectionError):
-    """The connection ended, or could not be made, before the answer was complete. It may have had an effect."""
 
 
 @dataclass(slots=True)

@@ -12,12 +12,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
 
+from simulators.errors import ChildError
+
 _STOP_TIMEOUT_S: Final = 15.0  # the service ends its requests first, a fleet says goodbye a thousand times
 _TAIL_LINES: Final = 12  # enough for a traceback's end, few enough to read in a terminal
-
-
-class ChildError(RuntimeError):
-    """A program did not do what it was started for. The message ends with its log and names the next step."""
 
 
 class Child:

@@ -14,13 +14,10 @@ from broker.contract.keys import new_report_key, private_pem, public_pem
 from broker.contract.messages import Position
 from broker.mosquitto.passwords import new_password
 from simulators import folders
+from simulators.errors import ProvisioningError
 
 AT_ONCE: Final = 8  # requests on their way; the service commits in groups, so more of them cost it little
 TIMEOUT_S: Final = 30.0
-
-
-class ProvisioningError(RuntimeError):
-    """The service would not register a device. The message has its answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from device_agent.drivers.memory import Movement
 from simulators import folders
+from simulators.errors import RecordsError
 
 T = TypeVar("T")
 Rows = list[Row[Any]]
@@ -44,10 +45,6 @@ _QUERIES: Final = {
     "transfers": "SELECT id, kind, session_id FROM transfer",
     "wallets": "SELECT rider_id, balance_minor, held_minor, debt_minor FROM wallet",
 }
-
-
-class RecordsError(RuntimeError):
-    """The database or a journal cannot be read. The message says which, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

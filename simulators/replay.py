@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from simulators import hands, invariants, records
+from simulators.errors import UsedDatabaseError
 from simulators.folders import Device
 from simulators.house import House, Plan
 from simulators.provisioning import Wish
@@ -17,7 +18,6 @@ from simulators.report import ReplayReport, Tally, facts_of
 from simulators.street import ride_all
 from simulators.trips import Trip
 
-TIME_LIMIT_S: Final = 3_600.0  # 20,000 trips take ten minutes on two cores
 LAST_REPORTS_S: Final = 30.0  # for the last acknowledgements after the last trip
 POLL_S: Final = 0.1
 
@@ -36,15 +36,11 @@ class ReplayPlan:
 
     trips: list[Trip]
     speed: float
+    time_limit_s: float
     database_url: str | None = None
     directory: Path | None = None
-    time_limit_s: float = TIME_LIMIT_S
     tell: Callable[[str], None] = lambda _line: None
     told: Callable[[Tally], None] = lambda _tally: None
-
-
-class UsedDatabaseError(ValueError):
-    """The database has tables already, and a replay counts everything that it finds."""
 
 
 def replay(plan: ReplayPlan) -> ReplayReport:

@@ -11,7 +11,8 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from simulators.http import Answer, Client, NoAnswerError, Request
+from simulators.errors import ApiError, NoAnswerError, RideError
+from simulators.http import Answer, Client, Request
 
 WAIT_S: Final = 10  # how long a request for a session waits for the lock: what a rider's patience is
 TIMEOUT_S: Final = 40.0  # for any answer; above the longest wait that the API allows
@@ -21,26 +22,6 @@ ENDED: Final = frozenset({"closed", "not_unlocked", "refused"})
 UNDER_WAY: Final = frozenset({"requested", "held", "unlocking"})
 
 Json = dict[str, Any]
-
-
-class ApiError(Exception):
-    """The service said no.
-
-    Attributes:
-        status: HTTP status.
-        type: the problem's stable name, without its prefix.
-        problem: the whole document.
-    """
-
-    def __init__(self, what: str, status: int, problem: Json) -> None:
-        super().__init__(f"{what}: {status} {problem.get('type', '')} {problem.get('detail', '')}")
-        self.status = status
-        self.type = str(problem.get("type", "")).rpartition(":")[2]
-        self.problem = problem
-
-
-class RideError(Exception):
-    """A ride went another way than it should. The message says which."""
 
 
 class Api:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.contract.messages import Position
+from simulators.errors import ApiError, RideError
 from simulators.folders import Device
 from simulators.hands import Hands
-from simulators.riders import ApiError, Json, RideError, Rider, is_ended
+from simulators.riders import Json, Rider, is_ended
 
 TOP_UP_MINOR: Final = 2_000  # some four rides
 MONEY_TRIES: Final = 3  # a debt is paid, the hold needs more, and then it must do

@@ -11,11 +11,11 @@ from typing import Final
 
 from simulators import fares, rides
 from simulators.darkroom import Darkroom
+from simulators.errors import ApiError, DeedError, NoAnswerError, RideError
 from simulators.folders import Device
-from simulators.hands import DeedError, Hands
-from simulators.http import NoAnswerError
+from simulators.hands import Hands
 from simulators.report import Tally
-from simulators.riders import Api, ApiError, Json, RideError, Rider
+from simulators.riders import Api, Json, Rider
 from simulators.rides import Started
 from simulators.trips import Trip
 

@@ -9,10 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from broker.contract.messages import Position
-
-
-class TripsError(ValueError):
-    """The folder cannot be replayed. The message names the file, the line and what to do."""
+from simulators.errors import TripsError
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,13 @@ from rich.console import Console
 from simulators import fares, invariants, rides
 from simulators.city import city
 from simulators.darkroom import Darkroom
+from simulators.errors import RideError
 from simulators.folders import Device
 from simulators.hands import Hands
 from simulators.house import House, Plan
-from simulators.riders import Api, Json, RideError, Rider
+from simulators.riders import Api, Json, Rider
 
-DEVICES: Final = 50
-SEED: Final = 1
+PHOTO_SEED: Final = 1
 RIDE_S: Final = 2.0  # long enough to see the steps, short enough to wait for
 WATCH_S: Final = 0.5
 
@@ -34,8 +34,8 @@ Say = Callable[[str], None]
 class City:
     """What to put up: so many ``devices`` from a ``seed``; see ``house.Plan`` for ``directory`` and ``port``."""
 
-    devices: int = DEVICES
-    seed: int = SEED
+    devices: int
+    seed: int
     port: int | None = None
     directory: Path | None = None
     once: bool = False
@@ -71,7 +71,7 @@ def up(wish: City, console: Console) -> None:
 
 async def _ride_once(house: House, devices: list[Device], say: Say) -> None:
     bike, elsewhere = devices[0], devices[-1].position
-    with Darkroom(SEED) as darkroom:
+    with Darkroom(PHOTO_SEED) as darkroom:
         async with Api(house.url) as api, Hands(house.devices_dir) as hands:
             rider = await Rider.join(api)
             say("became a guest: no form")

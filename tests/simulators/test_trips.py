@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from broker.contract.messages import Position
-from simulators.trips import TripsError, read_trips
+from simulators.errors import TripsError
+from simulators.trips import read_trips
 
 STATIONS = """id,name,latitude,longitude,dpcapacity,landmark,online date
 5,Mill Bridge,41.5,-87.5,19,30,6/28/2013

@@ -42,6 +42,16 @@ async def test_a_fare_settled_many_times_at_once_is_paid_once(database: Database
     assert await database.read(in_order)
 
 
+async def test_fares_of_one_rider_settled_at_once_are_all_paid(database: Database) -> None:
+    rider = await database.write(lambda c: rider_with(c, 2_000))
+    names = "abcdefgh"
+    for name in names:
+        await database.write(lambda c, name=name: hold(c, rider, name, 200))  # type: ignore[misc]
+    await asyncio.gather(*(database.write(lambda c, name=name: settle(c, name, 230)) for name in names))  # type: ignore[misc]
+    assert await database.read(lambda c: figures(c, rider)) == (2_000 - 8 * 230, 0, 0)
+    assert await database.read(in_order)
+
+
 async def test_a_hold_settled_and_released_at_once_ends_in_one_way(database: Database) -> None:
     for number in range(10):
         name = f"{number}"

@@ -23,6 +23,7 @@ from broker.contract.topics import SERVICE_USER
 from broker.mosquitto.ports import LOOPBACK, free_port
 from broker.mosquitto.supervisor import Mosquitto
 from session_service.app import create_app
+from session_service.commands.dispatcher import Publish
 from session_service.context import Context
 from session_service.ledger import top_ups
 from session_service.operators import service as operators
@@ -79,6 +80,7 @@ class World:
     devices_dir: Path
     operator: dict[str, str]
     making: Making
+    publish: Publish
     devices: dict[str, SimulatedDevice] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -182,6 +184,7 @@ async def world(
                 devices_dir=folder / "devices",
                 operator={"Authorization": f"Bearer {token}"},
                 making=making or Making(),
+                publish=app.state.dispatcher.publish,
             )
             yield made
             await _close(made)

@@ -152,6 +152,9 @@ class Gateway:
             self._reject(device, channel, Rejection.MALFORMED, "topic")
         except asyncio.QueueFull:
             self._reject(device, channel, "overload", "the backlog is full")
+        except (SQLAlchemyError, OSError) as error:
+            # Whose key it should be signed with cannot be asked for now. The device says it again.
+            self._reject(device, channel, "database", str(error))
         else:
             metrics.MESSAGES.labels(channel).inc()
 
@@ -194,6 +197,9 @@ class Gateway:
             except (SQLAlchemyError, OSError):
                 # The report was not stored and is not acknowledged, so the device says it again.
                 logger.exception("message not handled device=%s", said.message.device)
+            except Exception:
+                # A mistake of ours about one message must not make us deaf to all devices.
+                logger.exception("message not understood device=%s", said.message.device)
 
     async def _stored(self, report: Report, token: str) -> Receipt:
         try:
@@ -209,7 +215,9 @@ class Gateway:
         receipt = await self._stored(report, token)
         metrics.REPORTS.labels(receipt.verdict).inc()
         await self.announce(receipt.moved)
-        if receipt.verdict is not Verdict.UNREGISTERED:
+        if receipt.verdict is Verdict.FOREIGN_JOURNAL:
+            self._complaints.warn(report.device, "report dropped device=%s: its journal is another device's")
+        elif receipt.verdict is not Verdict.UNREGISTERED:
             await self._acknowledge(report.device, receipt)
 
     async def announce(self, moved: Moved) -> None:
@@ -246,7 +254,7 @@ class Gateway:
             if gathered:
                 try:
                     await self._store(list(gathered.values()))
-                except SQLAlchemyError:
+                except (SQLAlchemyError, OSError):
                     logger.exception("heartbeats not stored count=%d", len(gathered))
 
     async def _store(self, heartbeats: Sequence[Beat]) -> None:

@@ -28,6 +28,7 @@ class Verdict(StrEnum):
     REPEATED = "repeated"
     GAP = "gap"  # one before it is missing; the device is asked again
     UNREGISTERED = "unregistered"
+    FOREIGN_JOURNAL = "foreign_journal"  # the journal is another device's, copied or made up
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ def receive(connection: Connection, clock: Clock, report: Report, token: str, *,
     known = repository.reporter(connection, report.device, report.boot_id)
     if known is None:
         return Receipt(Verdict.UNREGISTERED, report.journal_id, 0)
+    if known.journal_id != report.journal_id and repository.is_of_another(connection, report.device, report.journal_id):
+        return Receipt(Verdict.FOREIGN_JOURNAL, report.journal_id, 0)
     stored = _stored_through(connection, known, report)
     if report.seq != stored + 1:
         verdict = Verdict.REPEATED if report.seq <= stored else Verdict.GAP

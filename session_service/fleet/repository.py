@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, exists, func, insert, select
 
 from session_service.database import set_columns, table_of
 from session_service.devices.anchor import Anchor
@@ -45,6 +45,9 @@ _REPORTER: Final = (
 _STORED_OF: Final = select(func.max(_REPORT.c.seq)).where(
     _REPORT.c.journal_id == bindparam("journal_"), _REPORT.c.device_id == bindparam("device_")
 )
+_OF_ANOTHER: Final = select(
+    exists().where(_REPORT.c.journal_id == bindparam("journal_"), _REPORT.c.device_id != bindparam("device_"))
+)
 _LAST_DATED: Final = select(func.max(_REPORT.c.at_ms)).where(_REPORT.c.device_id == bindparam("device_"))
 _ADD: Final = insert(_REPORT)
 _KEYS: Final = select(_DEVICE.c.report_key_pem).where(_DEVICE.c.id == bindparam("device_"))
@@ -62,6 +65,11 @@ def reporter(connection: Connection, device_id: str, boot_id: str) -> Reporter |
 def stored_through(connection: Connection, device_id: str, journal_id: str) -> int:
     """Return the number of the newest stored report of one of the device's journals, 0 for none."""
     return connection.execute(_STORED_OF, {"device_": device_id, "journal_": journal_id}).scalar_one() or 0
+
+
+def is_of_another(connection: Connection, device_id: str, journal_id: str) -> bool:
+    """Return whether reports of this journal are stored that another device has signed."""
+    return bool(connection.execute(_OF_ANOTHER, {"device_": device_id, "journal_": journal_id}).scalar())
 
 
 def last_dated_ms(connection: Connection, device_id: str) -> int | None:

@@ -90,6 +90,8 @@ def note_report(
         return None
     if row.state not in repository.UNSETTLED:
         return row
+    # A device may say that it was up for any time; still it cannot have answered before it was asked.
+    at_ms, accepted_at_ms = max(at_ms, row.created_at_ms), max(accepted_at_ms, row.created_at_ms)
     if report.result is Result.ACCEPTED:
         if row.state != CommandState.UNKNOWN:
             repository.change(connection, row.id, state=CommandState.ACCEPTED, accepted_at_ms=accepted_at_ms)

@@ -225,8 +225,8 @@ def _of_senses(connection: Connection, clock: Clock, seen: Seen, session: Sessio
 
 
 def _shut_by_hand(connection: Connection, session: Session, because: Because) -> tuple[Change, ...]:
-    if session.kind == Kind.POD and session.state in {SessionState.ACTIVE, SessionState.PAUSED}:
-        return ()  # its guest bolts the door from the inside
+    if session.kind == Kind.POD and session.finish_requested_at_ms is None:
+        return ()  # its guest bolts the door from the inside, past the longest session too
     return _locked(connection, session, because)
 
 
@@ -255,8 +255,10 @@ def _found_shut(connection: Connection, seen: Seen, session: Session, because: B
     if session.state not in {SessionState.UNLOCKING, SessionState.UNKNOWN}:
         return Moved(_shut_by_hand(connection, session, because))
     command = commands.by_id(connection, session.command_id)
-    if command is None or command.boot_id == seen.report.boot_id:
-        return Moved()
+    moment = devices.moment_of(connection, seen.report.device, seen.now_ms)
+    newest = moment is not None and moment[0] == seen.report.boot_id
+    if command is None or command.boot_id == seen.report.boot_id or not newest:
+        return Moved()  # the report of an earlier boot, come late, says nothing of a command dated for a later one
     if again := _ask_again(connection, command, session, seen.now_ms):
         return Moved(commands=(again,))
     return Moved(_stayed_shut(connection, session, because, Reason.STALE_BOOT))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, exists, insert, select
+from sqlalchemy import Connection, bindparam, exists, insert, or_, select
 from sqlalchemy.sql import Select
 
 from session_service.database import every, first, set_columns, table_of
@@ -77,9 +77,17 @@ _LOCK_BY_LABEL: Final = (
     .with_for_update(of=_STATE)
 )
 _BY_ID: Final = select(_SESSION).where(_SESSION.c.id == bindparam("id_"))
+_LATER: Final = _SESSION.alias("later")
 _ON_DEVICE: Final = (
     select(_SESSION)
-    .where(_SESSION.c.device_id == bindparam("device_"), _SESSION.c.state.in_((*LIVE, SessionState.REVIEW)))
+    .where(
+        _SESSION.c.device_id == bindparam("device_"),
+        _SESSION.c.state.in_((*LIVE, SessionState.REVIEW)),
+        or_(
+            _SESSION.c.state != SessionState.REVIEW,
+            ~exists().where(_LATER.c.device_id == _SESSION.c.device_id, _LATER.c.id > _SESSION.c.id),
+        ),
+    )
     .order_by(_SESSION.c.id.desc())
     .limit(1)
 )
@@ -122,7 +130,10 @@ def by_id(connection: Connection, session_id: str) -> Session | None:
 
 
 def on_device(connection: Connection, device_id: str) -> Session | None:
-    """Return the newest session of a device that has not ended, one in review included."""
+    """Return the session that a device's senses speak of: the live one, or one in review that none has followed.
+
+    Once the device has been let again, what it senses is not about the earlier rider.
+    """
     return first(connection, Session, _ON_DEVICE, device_=device_id)
 
 

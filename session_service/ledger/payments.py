@@ -84,16 +84,19 @@ class PaymentProvider(Protocol):
         """Let go of connections."""
 
 
+_Id = Annotated[str, msgspec.Meta(pattern=f"^[!-~]{{1,{MAX_PAYMENT_ID_CHARS}}}$")]  # what any database can store
+
+
 class _SandboxPayment(msgspec.Struct):
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_PAYMENT_ID_CHARS)]
-    pay_url: Annotated[str, msgspec.Meta(pattern="^https?://", max_length=MAX_PAY_URL_CHARS)]
+    id: _Id
+    pay_url: Annotated[str, msgspec.Meta(pattern="^https?://[!-~]+$", max_length=MAX_PAY_URL_CHARS)]
 
 
 class _SandboxEvent(msgspec.Struct):
     id: str
     type: str
-    payment_id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_PAYMENT_ID_CHARS)]
-    reference: str
+    payment_id: _Id
+    reference: _Id
     amount_minor: int
     currency: str
 

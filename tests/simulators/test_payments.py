@@ -37,7 +37,7 @@ class Shop:
     heard: list[httpx.Request]
     answers: list[int] = field(default_factory=list)
 
-    async def ask(self, key: str = "key", **changes: Any) -> httpx.Response:  # noqa: ANN401
+    async def ask(self, key: str = "key", **changes: Any) -> httpx.Response:
         headers = {"Authorization": "Bearer the api key", "Idempotency-Key": key}
         return await self.http.post("/v1/payments", json={**WISH, **changes}, headers=headers)
 
@@ -48,7 +48,7 @@ class Shop:
         response = await self.http.post(f"{url}/{verb}")
         return response.status_code, response.json()
 
-    async def set_faults(self, **faults: Any) -> httpx.Response:  # noqa: ANN401
+    async def set_faults(self, **faults: Any) -> httpx.Response:
         headers = {"Authorization": "Bearer the api key"}
         return await self.http.put("/v1/faults", json=faults, headers=headers)
 

@@ -43,7 +43,7 @@ class Api:
     async def get(self, path: str, token: str = "") -> httpx.Response:
         return await self.http.get(path, headers=signed(token))
 
-    async def post(self, path: str, body: Any, token: str = "", key: str | None = None) -> httpx.Response:  # noqa: ANN401
+    async def post(self, path: str, body: Any, token: str = "", key: str | None = None) -> httpx.Response:
         headers = signed(token) | ({"Idempotency-Key": key} if key else {})
         return await self.http.post(path, json=body, headers=headers)
 

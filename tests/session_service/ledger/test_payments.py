@@ -41,7 +41,7 @@ def read(header: str, body: bytes) -> PaymentEvent | None:
     return provider().read_webhook({"sandbox-signature": header}, body, NOW_S * 1000)
 
 
-def body_of(**changes: Any) -> bytes:  # noqa: ANN401
+def body_of(**changes: Any) -> bytes:
     return json.dumps({**EVENT, **changes}).encode()
 
 
@@ -68,6 +68,7 @@ async def test_the_provider_is_asked_under_the_top_ups_own_name() -> None:
         httpx.Response(201, text="not JSON"),
         httpx.Response(201, json={"id": "pay_1"}),
         httpx.Response(201, json={"id": "x" * 61, "pay_url": "https://pay.example/"}),
+        httpx.Response(201, json={"id": "pay\0", "pay_url": "https://pay.example/"}),
         httpx.Response(201, json={"id": "pay_1", "pay_url": "javascript:alert(1)"}),
         httpx.Response(201, json={"id": "pay_1", "pay_url": "https://" + "x" * 2_000}),
     ],
@@ -129,6 +130,7 @@ def test_any_other_signature_is_refused(header: str) -> None:
         body_of(amount_minor=2_000.5),
         body_of(payment_id="x" * 61),
         body_of(reference=None),
+        body_of(reference="a\0"),
     ],
 )
 def test_a_signed_message_of_another_form_is_malformed(body: bytes) -> None:

@@ -10,7 +10,7 @@ from session_service.ledger.errors import PaymentMismatchError
 from session_service.ledger.model import TopUp
 from session_service.ledger.payments import Payment, PaymentEvent, PaymentResult
 from session_service.riders.token import RiderIdentity
-from tests.session_service.ledger.wallets import NOW_MS, figures, hold, in_order, rider_with, settle
+from tests.session_service.ledger.wallets import NOW_MS, figures, hold, in_order, refuses, rider_with, settle
 
 
 def wished(c: Connection, balance: int = 0) -> tuple[RiderIdentity, TopUp]:
@@ -80,7 +80,7 @@ async def test_a_word_that_does_not_agree_with_the_top_up_credits_nothing(
     def work(c: Connection) -> None:
         rider, top_up = wished(c)
         top_ups.link(c, top_up.id, Payment("pay_1", "http://pay.example/"))
-        with pytest.raises(PaymentMismatchError):
+        with refuses(PaymentMismatchError):
             hear(c, word(top_up)._replace(**changes))  # type: ignore[arg-type]
         assert figures(c, rider) == (0, 0, 0)
 
@@ -90,7 +90,7 @@ async def test_a_word_that_does_not_agree_with_the_top_up_credits_nothing(
 async def test_another_providers_word_credits_nothing(database: Database) -> None:
     def work(c: Connection) -> None:
         _, top_up = wished(c)
-        with pytest.raises(PaymentMismatchError):
+        with refuses(PaymentMismatchError):
             top_ups.take_event(c, "other", word(top_up), NOW_MS)
 
     await database.write(work)
@@ -121,11 +121,11 @@ async def test_a_rider_sees_only_their_own(database: Database) -> None:
         rider, top_up = wished(c)
         other = rider_with(c)
         assert top_ups.find(c, top_up.id, rider) == top_up
-        with pytest.raises(NotFoundError):
+        with refuses(NotFoundError):
             top_ups.find(c, top_up.id, other)
-        with pytest.raises(NotSignedInError):
+        with refuses(NotSignedInError):
             top_ups.find(c, top_up.id, RiderIdentity(rider.id, "old nonce"))
-        with pytest.raises(NotSignedInError):
+        with refuses(NotSignedInError):
             top_ups.create(c, RiderIdentity(rider.id, "old nonce"), 2_000, "sandbox", NOW_MS)
 
     await database.write(work)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import pytest
 from sqlalchemy import Connection
 
 from session_service.ledger import books, service, top_ups
@@ -9,6 +14,8 @@ from session_service.ledger.model import Wallet
 from session_service.ledger.rules import revenue_account
 from session_service.riders import service as riders
 from session_service.riders.token import RiderIdentity
+
+E = TypeVar("E", bound=Exception)
 
 NOW_MS = 1_700_000_000_000
 BIKES = revenue_account("bike")
@@ -54,3 +61,13 @@ def figures(connection: Connection, rider: RiderIdentity) -> tuple[int, int, int
 
 def in_order(connection: Connection) -> bool:
     return books.check(connection) == [] and books.sum_minor(connection) == 0
+
+
+@contextmanager
+def refuses(kind: type[E]) -> Iterator[pytest.ExceptionInfo[E]]:
+    """``pytest.raises`` for units of work, which only an ``Exception`` may leave: pytest's own failure is none."""
+    try:
+        with pytest.raises(kind) as info:
+            yield info
+    except pytest.fail.Exception as failure:
+        raise AssertionError(failure.msg) from failure

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
@@ -72,6 +74,19 @@ async def test_many_devices_are_noted_at_once(database: Database) -> None:
 
     moments = await database.write(work)
     assert moments == [(BOOT, 9_200 if n == 3 else 1_700 + n) for n in range(30)]
+
+
+async def test_instances_that_hear_the_same_devices_do_not_block_each_other(database: Database) -> None:
+    devices = await database.write(lambda c: [register(c, number) for number in range(1, 41)])
+
+    async def batch(turn: int) -> None:
+        heard = devices if turn % 2 else devices[::-1]
+        beats = [beat(device, 1_000 + turn, NOW_MS + turn) for device in heard]
+        await database.write(lambda c: service.note_heartbeats(c, beats))
+
+    await asyncio.gather(*(batch(turn) for turn in range(24)))
+    moments = await database.read(lambda c: [service.moment_of(c, device, NOW_MS + 23) for device in devices])
+    assert moments == [(BOOT, 1_023)] * 40
 
 
 async def test_no_heartbeats_are_no_statement(database: Database) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -103,6 +105,15 @@ def test_migrating_again_changes_nothing(new_url: NewUrl) -> None:
     assert migrations.migrate(url) == first == migrations.revision_of(url)
     assert migrations.is_current(url)
     assert on(url, lambda connection: rules(inspect(connection))) == before
+
+
+@pytest.mark.server
+def test_instances_that_start_together_migrate_once(new_url: NewUrl) -> None:
+    url = new_url()
+    program = [sys.executable, "-c", f"from session_service.migrations import migrate; migrate({url!r})"]
+    instances = [subprocess.Popen(program) for _ in range(3)]
+    assert [instance.wait(timeout=60) for instance in instances] == [0, 0, 0]
+    assert migrations.is_current(url)
 
 
 def test_a_schema_of_a_newer_program_is_refused(new_url: NewUrl) -> None:

@@ -46,7 +46,7 @@ def test_the_unlock_fee_counts_into_the_first_window_only() -> None:
     assert fare_minor(hourly, timedelta(hours=3)) == 60 + 20 + 20
 
 
-def receipt(**changes: Any) -> dict[str, Any]:
+def receipt(**changes: object) -> dict[str, Any]:
     ridden = {
         "outcome": "ridden",
         "start_at": "2026-11-22T08:00:00.000Z",

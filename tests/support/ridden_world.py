@@ -1,4 +1,6 @@
-"""A small world in which one ride went well, to plant violations into: books and records as ``invariants`` sees them."""
+"""A small world in which one ride went well, to plant violations into: both sides as ``invariants`` sees them."""
+
+# ruff: noqa: ANN401 - rows of any table
 
 from __future__ import annotations
 

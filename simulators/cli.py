@@ -108,7 +108,7 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
     for name, lines in found.items():
         console.print(f"{name}: {len(lines)}", style="red" if lines else None, highlight=False)
         for line in lines:
-            console.print(f"  {line}", markup=False, highlight=False)
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     return FAILED if any(found.values()) else 0
 
 

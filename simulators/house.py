@@ -80,7 +80,13 @@ class House:
     """
 
     def __init__(self, plan: Plan | None = None) -> None:
+        """Prepare; nothing runs yet.
+
+        Raises:
+            HouseError: the folder is not empty.
+        """
         self.plan = plan or Plan()
+        _refuse_used(self.plan.directory)
         self._temporary = None if self.plan.directory else Path(tempfile.mkdtemp(prefix="unlatch-"))
         self.directory = (self.plan.directory or self._temporary or Path()).resolve()
         self.broker = Mosquitto(self.directory / "broker")
@@ -98,13 +104,9 @@ class House:
         """Start everything but the fleet.
 
         Raises:
-            HouseError: the folder is not empty.
             ChildError: a program did not come up.
             MosquittoError: the broker did not.
         """
-        if self.directory.exists() and any(self.directory.iterdir()):
-            msg = f"{self.directory} is not empty; name a new folder, or none for a temporary one"
-            raise HouseError(msg)
         try:
             self._begin()
         except BaseException:
@@ -240,13 +242,21 @@ class House:
 
     def _wait_until(self, condition: Callable[[], bool], child: Child, timeout_s: float) -> None:
         deadline = time.perf_counter() + timeout_s
-        while not condition():
+        while True:
             if not child.running or time.perf_counter() > deadline:
                 raise child.complaint(f"was not ready within {timeout_s:.0f} s" if child.running else "ended at once")
+            if condition():
+                return
             time.sleep(POLL_S)
 
     def _log(self, name: str) -> Path:
         return self.directory / "logs" / f"{name}.log"
+
+
+def _refuse_used(directory: Path | None) -> None:
+    if directory is not None and directory.exists() and any(directory.iterdir()):
+        msg = f"{directory} is not empty; name a new folder, or none for a temporary one"
+        raise HouseError(msg)
 
 
 def _clean_env() -> dict[str, str]:

@@ -122,10 +122,16 @@ def is_empty(database_url: str) -> bool:
     Raises:
         RecordsError: it cannot be read.
     """
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        return True
     return with_database(database_url, lambda connection: not inspect(connection).get_table_names())
 
 
 def _on_sqlite(database_url: str, work: Callable[[Connection], T]) -> T:
+    path = make_url(database_url).database or ""
+    if not Path(path).is_file():  # SQLite would make it
+        raise FileNotFoundError(path)
     engine = create_engine(database_url, poolclass=NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql("BEGIN")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import msgspec
@@ -99,10 +100,10 @@ def show(report: ReplayReport, console: Console) -> None:
         table.add_row(f"violations: {name}", f"[red]{count}[/red]" if count else "0")
     console.print(table)
     for line in _shown(report.failures):
-        console.print(f"trip not completed: {line}", style="red", markup=False)
+        console.print(f"trip not completed: {line}", style="red", markup=False, soft_wrap=True)
     for name, lines in report.violations.items():
         for line in _shown(lines):
-            console.print(f"{name}: {line}", style="red", markup=False)
+            console.print(f"{name}: {line}", style="red", markup=False, soft_wrap=True)
 
 
 def _rows(report: ReplayReport) -> list[tuple[str, str]]:
@@ -125,7 +126,7 @@ def _shown(lines: list[str]) -> list[str]:
 
 
 def _rank(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def to_json(report: ReplayReport) -> bytes:

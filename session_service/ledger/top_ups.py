@@ -15,7 +15,7 @@ from session_service import clock
 from session_service.errors import NotFoundError
 from session_service.ledger import repository, rules, service
 from session_service.ledger.errors import PaymentMismatchError
-from session_service.ledger.model import TopUp, TopUpStatus
+from session_service.ledger.model import TopUp
 from session_service.ledger.payments import Payment, PaymentEvent, PaymentResult
 from session_service.ledger.transfers import first_legs, new_transfer
 from session_service.riders.token import RiderIdentity
@@ -88,7 +88,7 @@ def take_event(connection: Connection, provider: str, event: PaymentEvent, at_ms
         raise PaymentMismatchError(msg)
     if event.result is PaymentResult.SUCCEEDED:
         credit_top_up(connection, top_up_id=top_up.id, payment_id=event.payment_id, at_ms=at_ms)
-    elif top_up.status == TopUpStatus.PENDING:
+    else:
         repository.fail_top_up(connection, top_up.id, at_ms)
 
 

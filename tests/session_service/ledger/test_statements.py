@@ -15,7 +15,7 @@ def statements(connection: Connection, work: Callable[[], object]) -> list[str]:
     words: list[str] = []
 
     def count(_c: Connection, _cursor: object, statement: str, *_rest: object) -> None:
-        words.append(statement.split()[0])
+        words.append(statement.split(maxsplit=1)[0])
 
     event.listen(connection, "before_cursor_execute", count)
     work()

@@ -196,11 +196,13 @@ class Rider:
         return await self.api.post(f"/v1/sessions/{session_id}/finish", self.token, wait_s=WAIT_S)
 
     async def follow(self, session: Json, until: Callable[[Json], bool]) -> Json:
-        """Watch what happens to a session, as last seen, until a snapshot satisfies ``until``, and return that.
+        """Watch what happens to a session, as last seen, until it satisfies ``until``, and return it as it is then.
 
         Raises:
             ApiError: there is no such session.
         """
+        if until(session):
+            return session
         path, seen = f"/v1/sessions/{session['id']}/events", session["version"]
         while True:
             try:

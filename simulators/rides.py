@@ -71,6 +71,19 @@ async def travel(hands: Hands, device: Device, places: Sequence[Position], durat
         await hands.do(device.id, "move", lat=place.lat, lon=place.lon)
 
 
+async def stay(rider: Rider, hands: Hands, pod: Device, session: Json, duration_s: float) -> Json:
+    """Go into a pod that has opened, come out after ``duration_s`` and press Finish; return the session then.
+
+    Raises:
+        DeedError: the pod does not let anybody in, or the fleet is gone.
+        ApiError: the service refused.
+    """
+    await hands.do(pod.id, "enter")
+    await asyncio.sleep(duration_s)
+    await hands.do(pod.id, "leave")
+    return await rider.finish(session["id"])
+
+
 def along(start: Position, end: Position) -> list[Position]:
     """Return the places of a ride from one place to another: the start, the middle and the end."""
     middle = Position(lat=(start.lat + end.lat) / 2, lon=(start.lon + end.lon) / 2)
@@ -81,11 +94,15 @@ async def receipt_when_closed(rider: Rider, session: Json) -> Json:
     """Wait for the end of a session, as last seen, and return the receipt.
 
     Raises:
-        TimeoutError: it did not end.
+        RideError: it did not end.
         ApiError: there is no such session.
     """
-    async with asyncio.timeout(CLOSE_TIMEOUT_S):
-        await rider.follow(session, is_ended)
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await rider.follow(session, is_ended)
+    except TimeoutError as error:
+        msg = f"session {session['id']} did not end within {CLOSE_TIMEOUT_S:g} s"
+        raise RideError(msg) from error
     return await rider.receipt(session["id"])
 
 

@@ -77,7 +77,7 @@ class Street:
             await self._until(trip.start_s)
             try:
                 await self._trip(trip, device, photographs)
-            except (ApiError, RideError, DeedError, TimeoutError, NoAnswerError) as error:
+            except (ApiError, RideError, DeedError, NoAnswerError) as error:
                 self._tally.failures.append(f"number {number}, bike {trip.bike}: {error!r}")
             told(self._tally)
 

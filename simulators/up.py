@@ -25,6 +25,7 @@ from simulators.riders import Api, Json, Rider
 
 PHOTO_SEED: Final = 1
 RIDE_S: Final = 2.0  # long enough to see the steps, short enough to wait for
+STAY_S: Final = 1.0
 WATCH_S: Final = 0.5
 
 Say = Callable[[str], None]
@@ -57,9 +58,9 @@ def up(wish: City, console: Console) -> None:
             devices = house.provision(wishes)
             _tell(console, "Connecting the fleet")
             house.start_fleet()
-            asyncio.run(_ride_once(house, devices, lambda line: console.print(f"  [green]✓[/green] {line}")))
+            asyncio.run(_prove(house, devices, lambda line: console.print(f"  [green]✓[/green] {line}")))
             _hold_to_account(house)
-            console.print("[bold green]Self-check passed:[/bold green] one whole ride, and every invariant holds.")
+            console.print("[bold green]Self-check passed:[/bold green] a ride and a stay, and every invariant holds.")
             _show(house, devices[0], console)
             if not wish.once:
                 console.print("\nCtrl-C ends everything.")
@@ -69,23 +70,32 @@ def up(wish: City, console: Console) -> None:
     console.print("Everything that was started here has ended.")
 
 
-async def _ride_once(house: House, devices: list[Device], say: Say) -> None:
-    bike, elsewhere = devices[0], devices[-1].position
+async def _prove(house: House, devices: list[Device], say: Say) -> None:
+    """Ride a bike and stay in a pod, as a new guest would."""
+    bike, pod = devices[0], devices[-1]
     with Darkroom(PHOTO_SEED) as darkroom:
         async with Api(house.url) as api, Hands(house.devices_dir) as hands:
             rider = await Rider.join(api)
             say("became a guest: no form")
-            offer = (await rider.scan(darkroom.order(bike.label, 0), bike.label)).offer
-            say(f"photographed the label of {offer['kind']} {offer['number']}: {_price(offer['price'])}")
             await rider.top_up(rides.TOP_UP_MINOR)
             say(f"paid {rides.TOP_UP_MINOR / 100:.2f} into the wallet")
-            started = await rides.start(rider, offer["label"])
-            say(f"pressed Start: unlocked {1000 * started.unlock_s:.0f} ms later")
-            await rides.travel(hands, bike, rides.along(bike.position, elsewhere), RIDE_S)
+            session = await _start(rider, darkroom, bike, say)
+            await rides.travel(hands, bike, rides.along(bike.position, pod.position), RIDE_S)
             await hands.do(bike.id, "lock_by_hand")
             say("rode across the city and locked by hand")
-            receipt = await rides.receipt_when_closed(rider, started.session)
-            say(_checked(receipt))
+            say(_checked(await rides.receipt_when_closed(rider, session)))
+            session = await _start(rider, darkroom, pod, say)
+            session = await rides.stay(rider, hands, pod, session, STAY_S)
+            say("rested, left and pressed Finish")
+            say(_checked(await rides.receipt_when_closed(rider, session)))
+
+
+async def _start(rider: Rider, darkroom: Darkroom, device: Device, say: Say) -> Json:
+    offer = (await rider.scan(darkroom.order(device.label, device.number), device.label)).offer
+    say(f"photographed the label of {offer['kind']} {offer['number']}: {_price(offer['price'])}")
+    started = await rides.start(rider, offer["label"])
+    say(f"pressed Start: unlocked {1000 * started.unlock_s:.0f} ms later")
+    return started.session
 
 
 def _checked(receipt: Json) -> str:
@@ -98,7 +108,8 @@ def _checked(receipt: Json) -> str:
         msg = f"the receipt says {receipt['fare_minor']}, its times make {fares.fare_of_receipt(receipt)}"
         raise RideError(msg)
     evidence = ", ".join(seen["what"] for seen in receipt["evidence"])
-    return f"got the receipt: {receipt['fare_minor'] / 100:.2f} {receipt['currency']}, on the lock's word ({evidence})"
+    paid = f"{receipt['fare_minor'] / 100:.2f} {receipt['currency']}"
+    return f"got the receipt: {receipt['outcome']}, {paid}, on the lock's word ({evidence})"
 
 
 def _hold_to_account(house: House) -> None:

@@ -124,3 +124,9 @@ async def test_a_lock_that_did_not_open_is_no_ride() -> None:
     phone = Phone((201, ACTIVE | {"state": "not_unlocked", "reason": "jammed"}))
     with pytest.raises(RideError, match="not_unlocked jammed"):
         await rides.start(Rider(phone, "token"), "LABEL")
+
+
+async def test_nobody_watches_a_session_that_has_ended() -> None:
+    phone = Phone((200, {"fare_minor": 65}))
+    receipt = await rides.receipt_when_closed(Rider(phone, "token"), ACTIVE | {"state": "closed"})
+    assert (receipt, phone.asked) == ({"fare_minor": 65}, ["GET /v1/sessions/S/receipt"])

@@ -15,7 +15,6 @@ Everything is in one folder:
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -87,8 +86,8 @@ class House:
         """
         self.plan = plan or Plan()
         _refuse_used(self.plan.directory)
-        self._temporary = None if self.plan.directory else Path(tempfile.mkdtemp(prefix="unlatch-"))
-        self.directory = (self.plan.directory or self._temporary or Path()).resolve()
+        self._temporary = tempfile.TemporaryDirectory(prefix="unlatch-", ignore_cleanup_errors=True)
+        self.directory = (self.plan.directory or Path(self._temporary.name)).resolve()
         self.broker = Mosquitto(self.directory / "broker")
         self.database_url = self.plan.database_url or f"sqlite:///{self.directory / 'unlatch.db'}"
         self.url = f"http://{LOOPBACK}:{self.plan.http_port or free_port()}"
@@ -120,8 +119,7 @@ class House:
         """End every process; remove the folder if it is a temporary one."""
         self._stack.close()
         self._http.close()
-        if self._temporary:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.cleanup()
 
     @property
     def devices_dir(self) -> Path:
@@ -179,6 +177,7 @@ class House:
 
     def _begin(self) -> None:
         tell = self.plan.tell
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         tell("Starting Mosquitto")
         self._stack.enter_context(self.broker)
         self.broker.add_users({SERVICE_USER: self._service_password})

@@ -49,7 +49,7 @@ def replay(plan: ReplayPlan) -> ReplayReport:
     Raises:
         UsedDatabaseError: the database is not empty.
         RecordsError: it cannot be read.
-        ChildError, MosquittoError, ProvisioningError: the system did not come up.
+        ChildError, MosquittoError, ProvisioningError: the system did not come up, or a part of it has ended.
     """
     if plan.database_url is not None and not records.is_empty(plan.database_url):
         msg = "The database is not empty. Make a new one for each replay, for instance: createdb unlatch_replay"
@@ -62,6 +62,7 @@ def replay(plan: ReplayPlan) -> ReplayReport:
         began = time.perf_counter()
         tally = asyncio.run(_ride(house, plan, devices))
         wall_s = time.perf_counter() - began
+        house.require_all()
         plan.tell("Holding the service's books against the devices' journals")
         _wait_for_last_reports(house)
         return _report(house, plan, tally, wall_s=wall_s, setup_s=setup_s)

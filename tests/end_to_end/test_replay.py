@@ -122,6 +122,15 @@ def test_a_balance_that_was_tampered_with_is_found(kept: Kept, tmp_path: Path) -
     assert "ledger_balances: 2" in richer.check().stdout  # the sum, and the wallet
 
 
+def test_a_replay_that_runs_out_of_time_fails_and_still_writes_what_it_knows(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.json"
+    done = run("replay", str(data), "--speed", "60", "--trips", "3", "--time-limit-s", "0.5", "--out", str(out))
+    assert done.returncode == 1
+    report = json.loads(out.read_text())
+    assert report["completed"] < report["trips"] == 3
+    assert report["failures"][-1] == "the time limit of 0.5 s was reached"
+
+
 def test_on_postgresql_every_trip_is_ridden_once_per_empty_database(data: Path, tmp_path: Path) -> None:
     with Postgres() as server:
         url = server.new_database()

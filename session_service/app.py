@@ -136,7 +136,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
-        await dispatcher.note_sent()
+        await dispatcher.note_sent(after_ms=0)
         app.state.photo_reader.close()
         await app.state.payments.close()
         await database.close()
@@ -145,7 +145,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _prepare(database: Database, context: Context) -> None:
     currency = context.settings.currency
     await database.write(lambda c: ledger.ensure_accounts(c, currency))
-    await database.write(lambda c: pricing.ensure_defaults(c, context.clock.civil_ms(), currency))
+    await database.write(lambda c: pricing.ensure_defaults(c, context.clock.now_ms(), currency))
 
 
 def _report_death(task: asyncio.Task[None]) -> None:

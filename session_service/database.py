@@ -132,7 +132,7 @@ class _Unit:
         try:
             with nullcontext() if alone else connection.begin_nested():
                 self.result = self.work(connection)
-        except Exception as error:  # noqa: BLE001 - it is the caller's, who gets it
+        except BaseException as error:  # noqa: BLE001 - it is the caller's, who gets it; the others wait behind it
             self.error = error
 
     def settle(self) -> None:

@@ -10,12 +10,14 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from broker.contract import keys
+from session_service.clock import CROCKFORD
 from session_service.errors import SetupError
 
 COMMAND_KEY: Final = "command-key.pem"
 LABEL_KEY: Final = "label-key-{}"  # one file a key id; the last in order is the current one
 TOKEN_SECRET: Final = "token-secret"  # noqa: S105 - the file's name
 PAYMENT_API_KEY: Final = "payment-api-key"
+LABEL_KEY_BYTES: Final = 32  # as long as the hash, RFC 2104 section 3
 WEBHOOK_SECRET: Final = "payment-webhook-secret"  # noqa: S105 - the file's name
 
 
@@ -67,6 +69,11 @@ def load_secrets(folder: Path) -> Secrets:
     if not labels or not isinstance(command_key, Ed25519PrivateKey):
         msg = f"{folder} has no label key, or a command key that is not Ed25519. Make new ones: unlatch secrets"
         raise SetupError(msg)
+    for name, secret in labels.items():
+        if len(name) != 1 or name not in CROCKFORD or len(secret) < LABEL_KEY_BYTES:
+            path = folder / LABEL_KEY.format(name)
+            msg = f"{path} is no label key: its id is one character of {CROCKFORD}, its content 64 hexadecimal digits."
+            raise SetupError(msg)
     return Secrets(
         command_key=command_key,
         command_key_id=keys.key_id(command_key.public_key()),

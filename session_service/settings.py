@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,14 @@ def _known_driver(url: str) -> str:
     raise ValueError(msg)
 
 
+def _fits_a_label(url: str) -> str:
+    scheme, _, host = url.partition("://")
+    if scheme in {"http", "https"} and re.fullmatch(r"[A-Za-z0-9.:-]{1,38}/?", host):
+        return url
+    msg = "must be http:// or https:// and a host of at most 38 characters, without a path: it stands on every label"
+    raise ValueError(msg)
+
+
 class Settings(BaseSettings):
     """The service's settings; every time ends in its unit and is real time unless it says civil."""
 
@@ -29,7 +38,7 @@ class Settings(BaseSettings):
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=1, le=65_535)
-    public_url: str = "http://127.0.0.1:8080"
+    public_url: Annotated[str, AfterValidator(_fits_a_label)] = "http://127.0.0.1:8080"
     """How riders reach the service. Its host stands on every label."""
 
     broker_host: str = "127.0.0.1"

@@ -110,6 +110,8 @@ class FleetLink:
             finally:
                 await client.__aexit__(None, None, None)
         except MqttError as error:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError from error  # closing failed, and its error took the cancellation's place
             logger.debug("link lost device=%s: %s", self._device, error)
         return served
 

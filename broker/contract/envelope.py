@@ -35,6 +35,7 @@ class Rejection(StrEnum):
     BAD_SIGNATURE = "bad_signature"
     FUTURE_VERSION = "future_version"
     WRONG_DEVICE = "wrong_device"
+    RETAINED = "retained"
 
 
 class RejectedError(Exception):

@@ -1,7 +1,8 @@
 """Sends committed commands at once, and notes afterwards that they are out.
 
-The note is not written on the way of a rider who waits: it is gathered and stored a little later in one transaction.
-If the service dies in between, the sweeper sends those commands again, and the device knows their ids.
+The note is not written on the way of a rider who waits. A device's answer, which mostly comes within milliseconds, says
+as much; only for commands without one it is stored a little later. If the service dies in between, the sweeper sends
+those commands again, and the device knows their ids.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 Publish = Callable[[str, bytes, int], Awaitable[None]]
 """Hands (topic, payload, QoS) to the broker; raises ``ConnectionError`` if there is none."""
 
+NOTE_AFTER_MS: Final = 300  # what is not answered by then is noted as sent
 RESEND_AFTER_MS: Final = 1_000  # longer than any note takes, so only what a crash or a lost broker left is sent again
 RESEND_AT_ONCE: Final = 200  # commands a sweep sends again; the rest wait for the next
 
@@ -36,7 +38,7 @@ class Dispatcher:
         self._database = database
         self._clock = clock
         self._secrets = secrets
-        self._sent: list[str] = []
+        self._sent_at_ms: dict[str, int] = {}
         self.publish: Publish = _nobody
 
     async def send(self, rows: Iterable[CommandRow]) -> None:
@@ -47,7 +49,7 @@ class Dispatcher:
             except ConnectionError as error:
                 logger.warning("command not sent, the sweeper will command=%s: %s", row.id, error)
             else:
-                self._sent.append(row.id)
+                self._sent_at_ms[row.id] = self._clock.now_ms()
 
     async def publish_signed(self, device_id: str, channel: topics.Channel, message: Message) -> None:
         """Sign a message with the command key and publish it under the channel's rule.
@@ -58,21 +60,26 @@ class Dispatcher:
         payload = envelope.sign(message, self._secrets.command_key, self._secrets.command_key_id)
         await self.publish(topics.topic(device_id, channel), payload, topics.RULES[channel].publish_qos)
 
-    async def note_sent(self) -> None:
-        """Store which commands are out."""
-        sent, self._sent = self._sent, []
-        if sent:
-            now_ms = self._clock.now_ms()
-            await self._database.write(lambda c: repository.mark_published(c, sent, now_ms))
+    def answered(self, command_id: str) -> None:
+        """Forget a command that its device has answered: the answer's transaction noted that it was out."""
+        self._sent_at_ms.pop(command_id, None)
+
+    async def note_sent(self, *, after_ms: int = NOTE_AFTER_MS) -> None:
+        """Store which commands have been out for ``after_ms`` without an answer."""
+        now_ms = self._clock.now_ms()
+        waiting = [name for name, sent_at_ms in self._sent_at_ms.items() if now_ms - sent_at_ms >= after_ms]
+        if waiting:
+            await self._database.write(lambda c: repository.mark_published(c, waiting, now_ms))
+            for name in waiting:
+                self.answered(name)
 
     async def send_leftovers(self) -> None:
         """Send what a crash, or a time without a broker, left in the outbox."""
         before_ms = self._clock.now_ms() - RESEND_AFTER_MS
-        noted = set(self._sent)
         rows = await self._database.read(
             lambda c: repository.outbox(c, created_before_ms=before_ms, limit=RESEND_AT_ONCE)
         )
-        await self.send(row for row in rows if row.id not in noted)
+        await self.send(row for row in rows if row.id not in self._sent_at_ms)
 
 
 async def _nobody(_topic: str, _payload: bytes, _qos: int) -> None:

@@ -79,7 +79,7 @@ def message_of(row: CommandRow) -> Command:
 
 
 def note_report(
-    connection: Connection, report: CommandReport, device_id: str, *, at_ms: int, accepted_at_ms: int, now_ms: int
+    connection: Connection, report: CommandReport, device_id: str, *, at_ms: int, accepted_at_ms: int
 ) -> CommandRow | None:
     """Write down what the device says of a command, and return the command as it was before.
 
@@ -102,7 +102,7 @@ def note_report(
         row.id,
         state=ENDS[report.result],
         reason=report.reason,
-        published_at_ms=row.published_at_ms or now_ms,
+        published_at_ms=row.published_at_ms or accepted_at_ms,
         accepted_at_ms=row.accepted_at_ms or (None if refused else accepted_at_ms),
         ended_at_ms=at_ms,
     )

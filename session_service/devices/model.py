@@ -33,6 +33,12 @@ class Device(SQLModel, table=True):
         CheckConstraint("kind IN ('bike', 'pod')", name="device_kind"),
         CheckConstraint("service IN ('ready', 'cleaning', 'held', 'maintenance')", name="device_service"),
         CheckConstraint("number > 0", name="device_number"),
+        Index(
+            "device_cleaning",
+            "service_since_ms",
+            sqlite_where=text("service = 'cleaning'"),
+            postgresql_where=text("service = 'cleaning'"),
+        ),
     )
 
     id: str = Field(primary_key=True, max_length=10)

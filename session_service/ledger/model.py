@@ -107,7 +107,10 @@ class HoldEnd(SQLModel, table=True):
     """The one end of a hold; its primary key is why there is no second."""
 
     __tablename__ = "hold_end"
-    __table_args__ = (CheckConstraint("kind IN ('posted', 'released', 'expired')", name="hold_end_kind"),)
+    __table_args__ = (
+        CheckConstraint("kind IN ('posted', 'released', 'expired')", name="hold_end_kind"),
+        CheckConstraint("(kind = 'posted') = (transfer_id IS NOT NULL)", name="hold_end_transfer"),
+    )
 
     hold_id: str = Field(primary_key=True, foreign_key="hold.id", max_length=26)
     kind: HoldEndKind = Field(sa_type=Text)
@@ -130,6 +133,7 @@ class TopUp(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="top_up_amount"),
         CheckConstraint("status IN ('pending', 'paid', 'failed')", name="top_up_status"),
+        UniqueConstraint("provider", "payment_id", name="top_up_payment"),
     )
 
     id: str = Field(primary_key=True, max_length=26)

@@ -83,7 +83,7 @@ def _of_command(connection: Connection, clock: Clock, seen: Seen, body: CommandR
     report = seen.report
     accepted_at_ms = seen.at_real_ms - max(0, report.uptime_ms - body.accepted_uptime_ms)
     command = commands.note_report(
-        connection, body, report.device, at_ms=seen.at_real_ms, accepted_at_ms=accepted_at_ms, now_ms=seen.now_ms
+        connection, body, report.device, at_ms=seen.at_real_ms, accepted_at_ms=accepted_at_ms
     )
     if command is None or command.session_id is None or body.result is Result.ACCEPTED:
         return Moved()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection
 
 from session_service.clock import Clock
@@ -13,7 +12,7 @@ from session_service.devices import service as devices
 from session_service.devices.model import Kind, Service
 from session_service.ledger import service as ledger
 from session_service.ledger.model import HoldEndKind
-from session_service.pricing.tariff import Tariff
+from session_service.pricing.tariff import Tariff, parse
 from session_service.sessions import repository
 from session_service.sessions.live import Change
 from session_service.sessions.machine import Event, Outcome, SessionState, move
@@ -143,7 +142,7 @@ def ride_of(session: Session) -> Ride:
 
 def tariff_of(session: Session) -> Tariff:
     """Return the tariff that was in force at Start."""
-    return msgspec.json.decode(session.tariff, type=Tariff)
+    return parse(session.tariff)
 
 
 def session_ends_at_ms(session: Session, clock: Clock) -> int:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import platform
+import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -48,7 +49,11 @@ ALONE_S: Final = 4.0
 CROWD_S: Final = 15.0
 TOP_UP_MINOR: Final = 20_000
 TOP_UPS: Final = 5
-CIVIL_SPEED: Final = "8000"  # a ride of 10 ms lasts more than a minute and is paid, so the whole path of money is walked
+COME_UP_S: Final = 30.0
+POLL_S: Final = 0.05
+CIVIL_SPEED: Final = "8000"  # a ride of 10 ms lasts more than a minute and is paid: the whole path of the money
+CIVIL_START_MS: Final = "1372000000000"
+FLOOR: Final = (sys.executable, "-m", "simulators.bench.floor")
 OUT: Final = Path("build/bench/unlock.json")
 
 
@@ -76,7 +81,8 @@ def main() -> None:
 
 async def _measure(console: Console, database_url: str | None) -> dict[str, Any]:
     making = Making(synchronous=Synchronous.FULL, movement_ms=0)
-    plan = Plan(database_url=database_url, service_env={"UNLATCH_CIVIL_SPEED": CIVIL_SPEED, "UNLATCH_CIVIL_START_MS": "1372000000000"}, making=making, tell=console.print)
+    civil = {"UNLATCH_CIVIL_SPEED": CIVIL_SPEED, "UNLATCH_CIVIL_START_MS": CIVIL_START_MS}
+    plan = Plan(database_url=database_url, service_env=civil, making=making, tell=console.print)
     with tempfile.TemporaryDirectory(prefix="unlatch-floor-") as folder, House(plan) as house:
         console.print(f"Making {max(RIDERS)} bikes and riders")
         devices = house.provision([Wish("bike", 1001 + n, Position(lat=48.2, lon=16.37)) for n in range(max(RIDERS))])
@@ -148,8 +154,7 @@ def _floor(folder: Path) -> Iterator[str]:
         broker.add_users({SERVICE_USER: password, DEVICE: password})
         arguments = [str(folder), str(broker.port), password, str(http_port)]
         parts = [
-            Child(f"floor {part}", [sys.executable, "-m", "simulators.bench.floor", part, *arguments], folder / f"{part}.log")
-            for part in ("device", "service")
+            Child(f"floor {part}", [*FLOOR, part, *arguments], folder / f"{part}.log") for part in ("device", "service")
         ]
         for part in parts:
             part.start()
@@ -179,8 +184,6 @@ def _wait_for(path: Path, child: Child) -> None:
 
 
 def _wait_for_port(port: int, child: Child) -> None:
-    import socket  # noqa: PLC0415 - here only
-
     def open_() -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -188,12 +191,13 @@ def _wait_for_port(port: int, child: Child) -> None:
     _wait(open_, child)
 
 
-def _wait(condition: Any, child: Child) -> None:
-    until = time.perf_counter() + 30
+def _wait(condition: Callable[[], bool], child: Child) -> None:
+    until = time.perf_counter() + COME_UP_S
     while not condition():
         if not child.running or time.perf_counter() > until:
-            raise child.complaint("did not come up")
-        time.sleep(0.05)
+            what = "did not come up"
+            raise child.complaint(what)
+        time.sleep(POLL_S)
 
 
 def _show(console: Console, figures: dict[str, Any]) -> None:
@@ -206,7 +210,8 @@ def _show(console: Console, figures: dict[str, Any]) -> None:
         row = [f"{times[name]:.2f}" for name in ("p50", "p95", "p99")]
         table.add_row(riders, *row, f"{figures['rides_per_s'][riders]:.0f}")
     console.print(table)
-    console.print(f"ratio at one rider: {figures['ratio']}; the service's processor time: {figures['service_cpu_ms_a_ride']} ms a ride")
+    console.print(f"ratio at one rider: {figures['ratio']}")
+    console.print(f"the service's processor time: {figures['service_cpu_ms_a_ride']} ms a ride")
     for error in figures["errors"][:5]:
         console.print(f"[red]{error}")
 

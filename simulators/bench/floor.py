@@ -107,7 +107,7 @@ class FloorService:
 
     async def _listen(self) -> None:
         async for message in self._mqtt.messages:
-            payload = JWS.decode(bytes(message.payload), self._device_key, algorithms=["ES256"])  # type: ignore[arg-type]
+            payload = JWS.decode(bytes(message.payload), self._device_key, algorithms=["ES256"])
             name = msgspec.json.decode(payload)["id"]
             self._commit(name, REPORT_ROWS)
             self._waiting.pop(name).set_result(None)
@@ -120,7 +120,7 @@ async def _device(folder: Path, port: int, password: str) -> None:
         await client.subscribe(topic(DEVICE, Channel.COMMAND), qos=0)
         (folder / "device-is-ready").touch()
         async for message in client.messages:
-            payload = JWS.decode(bytes(message.payload), command_key, algorithms=["EdDSA"])  # type: ignore[arg-type]
+            payload = JWS.decode(bytes(message.payload), command_key, algorithms=["EdDSA"])
             await client.publish(topic(DEVICE, Channel.REPORT), JWS.encode(payload, key, algorithm="ES256"), qos=1)
 
 

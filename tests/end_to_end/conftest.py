@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.support.world import World, until, world
 
 __all__ = ["database_url", "postgres_url", "shared_postgres_url", "sqlite_template", "sqlite_url"]
 
-FAST: dict[str, int] = {
+FAST: dict[str, Any] = {
     "unlock_deadline_ms": 2_000,
     "report_patience_ms": 1_000,
     "lock_deadline_ms": 1_000,

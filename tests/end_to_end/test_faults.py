@@ -57,7 +57,8 @@ async def test_a_command_that_is_repeated_moves_the_lock_once(town: World) -> No
 
 async def test_a_lost_answer_is_given_again_and_the_lock_moves_once(town: World) -> None:
     bike, rider = await town.device(), await town.rider()
-    publish, lost = bike.link.publish_report, []
+    publish = bike.link.publish_report
+    lost: list[bytes] = []
     bike.link.publish_report = lambda token: lost.append(token) if len(lost) < 2 else publish(token)  # type: ignore[method-assign]
 
     started = await rider.start(bike.device.label)

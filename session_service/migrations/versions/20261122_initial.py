@@ -17,7 +17,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-APPEND_ONLY = ("transfer", "posting", "hold_end", "report", "session_event", "audit")
+APPEND_ONLY = ("transfer", "posting", "hold", "hold_end", "tariff", "report", "session_event", "audit")
 """Tables whose rows are money, evidence or the record of who did what: nobody changes them, whatever the code says."""
 
 LIVE = "state IN ('active', 'held', 'locking', 'paused', 'settling', 'unknown', 'unlocking')"
@@ -114,6 +114,7 @@ def _registry() -> None:
         sa.CheckConstraint("service IN ('ready', 'cleaning', 'held', 'maintenance')", name="device_service"),
         sa.CheckConstraint("number > 0", name="device_number"),
     )
+    _partial("device_cleaning", "device", ["service_since_ms"], "service = 'cleaning'")
     _device_state()
     op.create_table(
         "device_boot",
@@ -202,6 +203,7 @@ def _riders() -> None:
         sa.ForeignKeyConstraint(["rider_id"], ["rider.id"]),
         sa.CheckConstraint("amount_minor > 0", name="top_up_amount"),
         sa.CheckConstraint("status IN ('pending', 'paid', 'failed')", name="top_up_status"),
+        sa.UniqueConstraint("provider", "payment_id", name="top_up_payment"),
     )
     _index("top_up", "rider_id")
 
@@ -264,6 +266,7 @@ def _holds() -> None:
         sa.ForeignKeyConstraint(["hold_id"], ["hold.id"]),
         sa.ForeignKeyConstraint(["transfer_id"], ["transfer.id"]),
         sa.CheckConstraint("kind IN ('posted', 'released', 'expired')", name="hold_end_kind"),
+        sa.CheckConstraint("(kind = 'posted') = (transfer_id IS NOT NULL)", name="hold_end_transfer"),
     )
 
 
@@ -384,6 +387,7 @@ def _house() -> None:
         _big("in_force_from_ms"),
         _text("terms"),
         sa.CheckConstraint("kind IN ('bike', 'pod')", name="tariff_kind"),
+        sa.UniqueConstraint("kind", "in_force_from_ms", name="tariff_from"),
     )
     _index("tariff", "kind")
     op.create_table(

@@ -19,7 +19,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from broker.contract import keys, topics
 from broker.contract.envelope import PublicKey, RejectedError, Rejection, open_sealed
-from broker.contract.messages import VERSION, Heartbeat, Report, ReportAck
+from broker.contract.messages import VERSION, CommandReport, Heartbeat, Report, ReportAck
 from session_service import metrics
 from session_service.clock import Clock
 from session_service.commands.dispatcher import Dispatcher
@@ -94,6 +94,8 @@ class Gateway:
                     async for message in client.messages:
                         await self._hear(message)
             except aiomqtt.MqttError as error:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise asyncio.CancelledError from error  # closing failed in place of the cancellation
                 logger.warning("broker lost, trying again in %.1f s: %s", delay_s, error)
             finally:
                 self._down()
@@ -144,7 +146,7 @@ class Gateway:
         device = channel = "unknown"
         try:
             device, channel = topics.parse(str(message.topic))
-            said = await self._verified(device, channel, message.payload)
+            said = await self._verified(device, channel, message)
             self._shards[hash(device) % SHARDS].put_nowait(said)
         except RejectedError as rejected:
             self._reject(device, channel, rejected.reason, str(rejected))
@@ -158,7 +160,10 @@ class Gateway:
         else:
             metrics.MESSAGES.labels(channel).inc()
 
-    async def _verified(self, device: str, channel: topics.Channel, payload: object) -> _Said:
+    async def _verified(self, device: str, channel: topics.Channel, arrived: aiomqtt.Message) -> _Said:
+        payload = arrived.payload
+        if arrived.retain:  # said at some time, to nobody in particular
+            raise RejectedError(Rejection.RETAINED)
         if not isinstance(payload, bytes) or not payload:
             raise RejectedError(Rejection.MALFORMED, "empty")
         key = await self._key_of(device)
@@ -214,6 +219,8 @@ class Gateway:
     async def _take_report(self, report: Report, token: str) -> None:
         receipt = await self._stored(report, token)
         metrics.REPORTS.labels(receipt.verdict).inc()
+        if isinstance(report.body, CommandReport):
+            self._dispatcher.answered(report.body.command_id)
         await self.announce(receipt.moved)
         if receipt.verdict is Verdict.FOREIGN_JOURNAL:
             self._complaints.warn(report.device, "report dropped device=%s: its journal is another device's")

@@ -320,21 +320,33 @@ def _broken_histories(world: World) -> Iterator[str]:
 
 
 def _unaudited(world: World) -> Iterator[str]:
-    """Yield devices, labels and operators' commands whose change nobody has signed for."""
-    audited = Counter((row.subject, row.at_ms) for row in world.books.audit)
-    subjects = {row.subject for row in world.books.audit}
+    """Yield what a person or a rule did, and for which the audit has no row of that subject and moment."""
+    rows = {(row.subject, row.at_ms) for row in world.books.audit}
     yield from (f"audit of {row.subject} at {row.at_ms}: nobody did it" for row in world.books.audit if not row.actor)
+    for subject, at_ms, what in chain(_device_changes(world), _label_changes(world), _orders_of_operators(world)):
+        if (subject, at_ms) not in rows:
+            yield f"{subject} {what} at {at_ms}: no audit row"
+    acts = {(row.subject, row.actor) for row in world.books.audit}
+    for event in world.books.events:
+        if event.actor.startswith("operator:") and (f"session:{event.session_id}", event.actor) not in acts:
+            yield f"session {event.session_id} {event.event} by {event.actor}: no audit row"
+
+
+def _device_changes(world: World) -> Iterator[tuple[str, int, str]]:
     for device in world.books.devices:
-        if (
-            device.service_since_ms > device.created_at_ms
-            and not audited[f"device:{device.id}", device.service_since_ms]
-        ):
-            yield f"device {device.id} is {device.service} since {device.service_since_ms}: no audit row"
-        if f"device:{device.id}" not in subjects:
-            yield f"device {device.id} was registered: no audit row"
+        yield f"device:{device.id}", device.created_at_ms, "was registered"
+        if device.service_since_ms > device.created_at_ms:
+            yield f"device:{device.id}", device.service_since_ms, f"became {device.service}"
+
+
+def _label_changes(world: World) -> Iterator[tuple[str, int, str]]:
     for label in world.books.labels:
-        if label.revoked_at_ms is not None and not audited[f"label:{label.id}", label.revoked_at_ms]:
-            yield f"label {label.id} was revoked: no audit row"
+        yield f"label:{label.id}", label.minted_at_ms, "was minted"
+        if label.revoked_at_ms is not None:
+            yield f"label:{label.id}", label.revoked_at_ms, "was revoked"
+
+
+def _orders_of_operators(world: World) -> Iterator[tuple[str, int, str]]:
     for command in world.books.commands:
-        if command.asked_by.startswith("operator:") and f"command:{command.id}" not in subjects:
-            yield f"command {command.id} of {command.asked_by}: no audit row"
+        if command.asked_by.startswith("operator:"):
+            yield f"device:{command.device_id}", command.created_at_ms, f"was ordered to {command.action}"

@@ -26,7 +26,10 @@ Rows = list[Row[Any]]
 _QUERIES: Final = {
     "accounts": "SELECT id, kind FROM account",
     "audit": "SELECT at_ms, actor, action, subject FROM audit",
-    "commands": "SELECT id, device_id, session_id, action, boot_id, expires_uptime_ms, cancels, asked_by FROM command",
+    "commands": (
+        "SELECT id, device_id, session_id, action, boot_id, expires_uptime_ms, cancels, asked_by, created_at_ms"
+        " FROM command"
+    ),
     "devices": "SELECT id, service, service_since_ms, created_at_ms FROM device",
     "events": (
         "SELECT session_id, seq, event, from_state, to_state, actor, journal_id, report_seq"

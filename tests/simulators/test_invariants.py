@@ -192,7 +192,19 @@ def device_changed_without_audit(world: World) -> None:
 
 
 def device_registered_without_audit(world: World) -> None:
-    world.books.audit.clear()
+    del world.books.audit[0]
+
+
+def label_minted_without_audit(world: World) -> None:
+    del world.books.audit[1]
+
+
+def change_audited_for_nobody(world: World) -> None:
+    world.books.audit[0].actor = ""
+
+
+def operator_ended_a_session_without_audit(world: World) -> None:
+    world.books.events[3].actor = "operator:O"
 
 
 def label_revoked_without_audit(world: World) -> None:
@@ -243,6 +255,9 @@ PLANTS: dict[str, list[Plant]] = {
         event_by_nobody,
         device_changed_without_audit,
         device_registered_without_audit,
+        label_minted_without_audit,
+        change_audited_for_nobody,
+        operator_ended_a_session_without_audit,
         label_revoked_without_audit,
         operator_ordered_without_audit,
     ],

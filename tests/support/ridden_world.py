@@ -1,7 +1,5 @@
 """A small world in which one ride went well, to plant violations into: both sides as ``invariants`` sees them."""
 
-# ruff: noqa: ANN401 - rows of any table
-
 from __future__ import annotations
 
 from types import SimpleNamespace
@@ -66,6 +64,7 @@ def command(**changes: Any) -> Any:
         "expires_uptime_ms": 9_000,
         "cancels": None,
         "asked_by": "rider:RIDER",
+        "created_at_ms": 5,
     }
     return row(**(values | changes))
 
@@ -123,7 +122,10 @@ def books() -> Books:
             row(id="provider:sandbox", kind="provider"),
             row(id="revenue:bike", kind="revenue"),
         ],
-        audit=[row(at_ms=1, actor="operator:O", action="register", subject=f"device:{DEVICE}")],
+        audit=[
+            row(at_ms=1, actor="operator:O", action="device.register", subject=f"device:{DEVICE}"),
+            row(at_ms=1, actor="operator:O", action="label.mint", subject="label:LABEL"),
+        ],
         commands=[command()],
         devices=[row(id=DEVICE, service="ready", service_since_ms=1, created_at_ms=1)],
         events=[

@@ -11,7 +11,6 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,7 +20,7 @@ from session_service.clock import Clock
 from session_service.commands.dispatcher import Dispatcher
 from session_service.commands.endpoints import router as commands_router
 from session_service.context import Context
-from session_service.database import Database, open_database
+from session_service.database import Database, may_pass, open_database
 from session_service.devices.endpoints import router as devices_router
 from session_service.errors import (
     TYPE_PREFIX,
@@ -184,7 +183,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _our_fault(request: Request, error: Exception) -> Response:
     """Answer when something has failed that should not; the server's log has it in full."""
-    if isinstance(error, OperationalError | InterfaceError | OSError):
+    if may_pass(error):
         return await _problem(request, UnreachableError("Try again in a few seconds, with the same Idempotency-Key."))
     return await _problem(request, InternalError("Try again later, and tell the operator if it stays so."))
 

@@ -30,6 +30,7 @@ from sqlalchemy import (
     event,
     update,
 )
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import Field, SQLModel
 
@@ -41,7 +42,21 @@ Work = Callable[[Connection], T]
 
 MAX_GROUP: Final = 32  # units in one commit: at 1 ms each, the event loop stands still for 32 ms at the most
 READERS: Final = 2  # as many as the cores of the smallest server
+PASSING_SQLSTATES: Final = frozenset({"08", "3D", "40", "53", "55", "57", "58"})
+"""Classes of PostgreSQL's codes: connection, no such database, rollback, resources, locks, operator, system."""
 POSTGRES_CONNECTIONS: Final = 16  # more do not commit faster on a small server
+
+
+def may_pass(error: BaseException) -> bool:
+    """Return whether a unit of work failed for what is around it, so that the same one may succeed in a moment.
+
+    The server is away, restarts, is full, or let another transaction go first. Through asyncpg most of these are no
+    ``OperationalError`` but a bare ``DBAPIError``, as a trigger's refusal is too: only the code tells them apart.
+    """
+    if isinstance(error, OperationalError | InterfaceError | OSError):
+        return True
+    code = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    return code is not None and code[:2] in PASSING_SQLSTATES
 
 
 def table_of(model: type[SQLModel]) -> Table:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import aiomqtt
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from broker.contract import keys, topics
 from broker.contract.envelope import PublicKey, RejectedError, Rejection, open_sealed
@@ -23,7 +23,7 @@ from broker.contract.messages import VERSION, CommandReport, Heartbeat, Report, 
 from session_service import metrics
 from session_service.clock import Clock
 from session_service.commands.dispatcher import Dispatcher
-from session_service.database import Database
+from session_service.database import Database, may_pass
 from session_service.devices import service as devices
 from session_service.devices.heartbeats import Beat
 from session_service.fleet import repository
@@ -209,9 +209,9 @@ class Gateway:
     async def _stored(self, report: Report, token: str) -> Receipt:
         try:
             return await self._database.write(lambda c: receive(c, self._clock, report, token))
-        except (OperationalError, InterfaceError, OSError):
-            raise
-        except Exception:
+        except Exception as error:
+            if may_pass(error):
+                raise
             # A mistake of ours. The device's journal must not wait for its repair, and its word must not be lost.
             logger.exception("report without effect device=%s seq=%d", report.device, report.seq)
             return await self._database.write(lambda c: receive(c, self._clock, report, token, effect=False))

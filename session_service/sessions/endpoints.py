@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Final, cast
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
@@ -61,8 +63,8 @@ async def answer_when_known(
     stands.
     """
     with live.listening(asked.session_id) as inbox:
+        live.tell(asked.moved.changes)
         if asked.moved.commands:
-            live.tell(asked.moved.changes)
             await dispatcher.send(asked.moved.commands)
             outcome = None
         else:
@@ -87,7 +89,7 @@ def stored_outcome(connection: Connection, session_id: str, after_seq: int) -> C
     response_model=SessionOut,
     responses={202: {"model": SessionOut, "description": "Not known yet whether the lock has opened"}},
 )
-async def start(  # noqa: PLR0913, PLR0917 - dependencies
+async def start(
     context: InContext,
     sessions: InRules,
     dispatcher: InDispatcher,
@@ -153,7 +155,7 @@ async def receipt(context: InContext, sessions: InRules, rider: InRider, session
     response_model=SessionOut,
     responses={202: {"model": SessionOut, "description": "The lock has not confirmed yet; the meter stands"}},
 )
-async def finish(  # noqa: PLR0913, PLR0917 - dependencies
+async def finish(
     context: InContext,
     sessions: InRules,
     dispatcher: InDispatcher,
@@ -165,25 +167,71 @@ async def finish(  # noqa: PLR0913, PLR0917 - dependencies
     _nothing: EmptyIn | None = None,
 ) -> Response:
     """Finish a session. The meter stops now; with ``Prefer: wait=N`` the answer waits for the lock to confirm."""
-
-    def unit(connection: Connection) -> Asked:
-        return _finish_once(connection, sessions, rider, session_id, named, context.clock.now_ms())
-
-    asked = await context.database.write(unit)
+    press = Press(rider, session_id, named, context.clock.now_ms(), Event.FINISH_PRESSED, sessions.finish)
+    asked = await context.database.write(partial(_pressed_once, sessions, press))
     return await answer_when_known(context, live, dispatcher, asked, wait_s, 200)
 
 
-def _finish_once(
-    connection: Connection, sessions: Sessions, rider: RiderIdentity, session_id: str, named: Once, now_ms: int
-) -> Asked:
-    riders.require(connection, rider)
-    session = sessions.owned(connection, rider, session_id, lock=True)
-    # If Finish moves nothing, because the session is over or waits for a person, the answer is its newest move.
-    after_seq = session.version if allows(session.state, Event.FINISH_PRESSED) else session.version - 1
-    stored = claim(connection, named, now_ms, session_id, after_seq)
+@router.post("/v1/sessions/{session_id}/pause", response_model=SessionOut)
+async def pause(
+    context: InContext,
+    sessions: InRules,
+    dispatcher: InDispatcher,
+    live: InLive,
+    rider: InRider,
+    named: OnceOf,
+    session_id: SessionId,
+    _nothing: EmptyIn | None = None,
+) -> Response:
+    """Pause a bike's session: its lock may be closed by hand without ending it. The meter runs on."""
+    press = Press(rider, session_id, named, context.clock.now_ms(), Event.PAUSED, sessions.pause)
+    asked = await context.database.write(partial(_pressed_once, sessions, press))
+    return await answer_when_known(context, live, dispatcher, asked, 0, 200)
+
+
+@router.post(
+    "/v1/sessions/{session_id}/resume",
+    response_model=SessionOut,
+    responses={202: {"model": SessionOut, "description": "Not known yet whether the lock has opened"}},
+)
+async def resume(
+    context: InContext,
+    sessions: InRules,
+    dispatcher: InDispatcher,
+    live: InLive,
+    rider: InRider,
+    named: OnceOf,
+    wait_s: InWait,
+    session_id: SessionId,
+    _nothing: EmptyIn | None = None,
+) -> Response:
+    """Go on after a pause: the lock opens. With ``Prefer: wait=N`` the answer waits for the lock's own word."""
+    press = Press(rider, session_id, named, context.clock.now_ms(), Event.UNLOCKED, sessions.resume)
+    asked = await context.database.write(partial(_pressed_once, sessions, press))
+    return await answer_when_known(context, live, dispatcher, asked, wait_s, 200)
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A button that a rider presses in a session: what it may move (``event``), and the rule that does it (``act``)."""
+
+    rider: RiderIdentity
+    session_id: str
+    named: Once
+    now_ms: int
+    event: Event
+    act: Callable[[Connection, Session], Moved]
+
+
+def _pressed_once(sessions: Sessions, press: Press, connection: Connection) -> Asked:
+    riders.require(connection, press.rider)
+    session = sessions.owned(connection, press.rider, press.session_id, lock=True)
+    # If it moves nothing, because the session is over or waits for a person, the answer is the newest move.
+    after_seq = session.version if allows(session.state, press.event) else session.version - 1
+    stored = claim(connection, press.named, press.now_ms, press.session_id, after_seq)
     if stored is not None:
-        return Asked(session_id, stored.after_seq or 0, Moved())
-    return Asked(session_id, after_seq, sessions.finish(connection, session))
+        return Asked(press.session_id, stored.after_seq or 0, Moved())
+    return Asked(press.session_id, after_seq, press.act(connection, session))
 
 
 async def followed(context: InContext, sessions: InRules, rider: InRider, session_id: SessionId) -> str:

@@ -26,6 +26,13 @@ class SessionNotRunningError(ConflictError):
     title = "This session is not running"
 
 
+class PauseNotOfferedError(ConflictError):
+    """This kind of device has no pause."""
+
+    type = "pause-not-offered"
+    title = "It cannot be paused"
+
+
 class NotDecidableError(ConflictError):
     """An operator cannot decide the session this way; ``state`` says where it stands."""
 

@@ -49,7 +49,7 @@ async def list_sessions(
 
 
 @router.post("/v1/ops/sessions/{session_id}/end", response_model=OpsSessionOut)
-async def end(  # noqa: PLR0913, PLR0917 - dependencies
+async def end(
     context: InContext,
     sessions: InRules,
     live: InLive,
@@ -71,7 +71,7 @@ async def end(  # noqa: PLR0913, PLR0917 - dependencies
 
 
 @router.post("/v1/ops/sessions/{session_id}/decide", response_model=OpsSessionOut)
-async def decide(  # noqa: PLR0913, PLR0917 - dependencies
+async def decide(
     context: InContext,
     sessions: InRules,
     live: InLive,

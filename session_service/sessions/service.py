@@ -16,7 +16,7 @@ from session_service.commands.errors import DeviceOfflineError
 from session_service.commands.model import CommandRow
 from session_service.commands.service import Moment, Order
 from session_service.devices import service as devices
-from session_service.devices.model import Service
+from session_service.devices.model import Kind, Service
 from session_service.labels.service import ensure_genuine, genuine, without_row
 from session_service.labels.token import LabelKeys, LabelParts
 from session_service.ledger import service as ledger
@@ -28,6 +28,7 @@ from session_service.sessions.errors import (
     DeviceTakenError,
     DeviceUnavailableError,
     NotDecidableError,
+    PauseNotOfferedError,
     SessionNotRunningError,
     UnknownSessionError,
 )
@@ -199,6 +200,50 @@ class Sessions:
             msg = "It has not begun. Wait for the lock's answer; if it stays shut, you pay nothing."
             raise SessionNotRunningError(msg, state=state)
         return self._ask_to_lock(connection, session)
+
+    def pause(self, connection: Connection, session: Session) -> Moved:
+        """Let the lock be closed without ending the session; the meter runs on. Pressed again, nothing happens.
+
+        Raises:
+            SessionNotRunningError: there is nothing to pause.
+            PauseNotOfferedError: this kind of device has no pause.
+        """
+        if session.kind != Kind.BIKE:
+            msg = "Leave it as it is, or press Finish: only bikes can be paused."
+            raise PauseNotOfferedError(msg)
+        if session.state == SessionState.PAUSED:
+            return Moved()
+        if not allows(session.state, Event.PAUSED):
+            msg = "Only a running session can be paused."
+            raise SessionNotRunningError(msg, state=session.state)
+        because = Because(f"rider:{session.rider_id}", *self._now())
+        return Moved((advance(connection, session, Event.PAUSED, because),))
+
+    def resume(self, connection: Connection, session: Session) -> Moved:
+        """Ask a paused session's lock to open. The session goes on when the lock says that it has.
+
+        Raises:
+            SessionNotRunningError: it is not paused.
+            DeviceOfflineError: the device cannot be asked.
+        """
+        if session.state == SessionState.ACTIVE:
+            return Moved()
+        if session.state != SessionState.PAUSED:
+            msg = "Only a paused session can go on."
+            raise SessionNotRunningError(msg, state=session.state)
+        order = Order(
+            device_id=session.device_id,
+            action=Action.UNLOCK,
+            asked_by=f"rider:{session.rider_id}",
+            lasts_ms=self._settings.unlock_deadline_ms,
+            session_id=session.id,
+            why="resume",
+        )
+        command = self._issue_now(connection, order, self._clock.now_ms())
+        if command is None:
+            msg = "The bike does not answer at the moment. Try again in a minute, or press Finish."
+            raise DeviceOfflineError(msg)
+        return Moved(commands=(command,))
 
     def owned(self, connection: Connection, rider: RiderIdentity, session_id: str, *, lock: bool = False) -> Session:
         """Return a rider's own session, and lock its device if it is going to be changed.

@@ -67,7 +67,7 @@ def test_the_picture_of_a_command_is_what_the_service_does(
                 command_id=command.id, action=Action.IDENTIFY, result=Result(step), accepted_uptime_ms=0
             )
             now_ms = street.now_ms
-            service.note_report(connection, said, device.id, at_ms=now_ms, accepted_at_ms=now_ms, now_ms=now_ms)
+            service.note_report(connection, said, device.id, at_ms=now_ms, accepted_at_ms=now_ms)
     found = repository.by_id(connection, command.id)
     assert found is not None
     assert found.state == COMMAND_MOVES.get((state, step), state)

@@ -55,6 +55,11 @@ class Rider:
         headers = {**self.headers, "Prefer": f"wait={wait_s}", "Idempotency-Key": key or secrets.token_urlsafe(18)}
         return await self.client.post(f"/v1/sessions/{session_id}/finish", json={}, headers=headers)
 
+    async def press(self, session_id: str, button: str, *, wait_s: int = 10) -> httpx.Response:
+        """Press Finish, pause or resume."""
+        headers = {**self.headers, "Prefer": f"wait={wait_s}", "Idempotency-Key": secrets.token_urlsafe(18)}
+        return await self.client.post(f"/v1/sessions/{session_id}/{button}", json={}, headers=headers)
+
     async def get(self, path: str) -> dict[str, Any]:
         answer = await self.client.get(path, headers=self.headers)
         assert answer.status_code == 200, answer.text

@@ -15,7 +15,7 @@ from simulators.folders import Device
 from simulators.house import House, Plan
 from simulators.provisioning import Wish
 from simulators.report import ReplayReport, Tally, facts_of
-from simulators.street import ride_all
+from simulators.street import Scene, ride_all
 from simulators.trips import Trip
 
 LAST_REPORTS_S: Final = 30.0  # for the last acknowledgements after the last trip
@@ -70,9 +70,17 @@ def replay(plan: ReplayPlan) -> ReplayReport:
 
 async def _ride(house: House, plan: ReplayPlan, devices: dict[int, Device]) -> Tally:
     tally = Tally(trips=len(plan.trips))
+    scene = Scene(
+        url=house.url,
+        operator_token=house.operator_token,
+        devices_dir=house.devices_dir,
+        devices=devices,
+        trips=plan.trips,
+        speed=plan.speed,
+    )
     try:
         async with asyncio.timeout(plan.time_limit_s):
-            await ride_all(house.url, house.devices_dir, plan.trips, devices, plan.speed, tally, plan.told)
+            await ride_all(scene, tally, plan.told)
     except TimeoutError:
         tally.failures.append(f"the time limit of {plan.time_limit_s:g} s was reached")
     return tally

@@ -32,6 +32,8 @@ class Tally(msgspec.Struct, kw_only=True):
     Attributes:
         refused: Starts that the service said no to, other than for want of money.
         unlock_s: from the request for a session to the unlock known to the rider.
+        visits: of a technician, to bikes that were held because a trip's time went past the longest session: at a
+            thousand times its speed a ride of 23.9 hours is easily one of 24.
         charged_minor: by the receipts; ``recomputed_minor`` is what ``fares`` makes of the same receipts.
         failures: a line for every trip that did not come to its end.
     """
@@ -44,6 +46,7 @@ class Tally(msgspec.Struct, kw_only=True):
     photos_decoded: int = 0
     top_ups: int = 0
     riders: int = 0
+    visits: int = 0
     charged_minor: int = 0
     recomputed_minor: int = 0
     unlock_s: list[float] = []
@@ -69,6 +72,7 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     devices: int
     riders: int
     top_ups: int
+    visits: int
     database: str
     invariants: dict[str, int]
     violations: dict[str, list[str]]
@@ -113,6 +117,7 @@ def _rows(report: ReplayReport) -> list[tuple[str, str]]:
         ("photographs / decoded", f"{report.photos} / {report.photos_decoded}"),
         ("unlock, ms (p50 / p95 / p99)", f"{unlock.p50:.1f} / {unlock.p95:.1f} / {unlock.p99:.1f}"),
         ("devices / riders / top-ups", f"{report.devices} / {report.riders} / {report.top_ups}"),
+        ("technician's visits to held bikes", str(report.visits)),
         ("charged / recomputed, minor units", f"{report.charged_minor} / {report.recomputed_minor}"),
         ("sum of the ledger", str(report.ledger_sum_minor)),
         ("rides a second", f"{report.completed / max(report.wall_s, 0.001):.1f}"),

@@ -90,8 +90,8 @@ def along(start: Position, end: Position) -> list[Position]:
     return [start, middle, end]
 
 
-async def receipt_when_closed(rider: Rider, session: Json) -> Json:
-    """Wait for the end of a session, as last seen, and return the receipt.
+async def ended(rider: Rider, session: Json) -> Json:
+    """Wait for the end of a session, as last seen, and return it as it is then.
 
     Raises:
         RideError: it did not end.
@@ -99,11 +99,10 @@ async def receipt_when_closed(rider: Rider, session: Json) -> Json:
     """
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await rider.follow(session, is_ended)
+            return await rider.follow(session, is_ended)
     except TimeoutError as error:
         msg = f"session {session['id']} did not end within {CLOSE_TIMEOUT_S:g} s"
         raise RideError(msg) from error
-    return await rider.receipt(session["id"])
 
 
 def _missing_minor(error: ApiError) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,52 +24,55 @@ STARTS_AT_ONCE: Final = 16  # more phones at once do not make the service faster
 TRIPS_A_RIDER: Final = 4  # about; so that wallets run dry and are filled
 PHOTO_SEED: Final = 20_130_627  # any number; the same one gives the same photographs again
 
+PAST_CAP: Final = "past_cap"  # the reason of a session that went past its tariff's longest; its bike is held
+
 Told = Callable[[Tally], None]
 NumberedTrip = tuple[int, Trip]
 
 
-async def ride_all(  # noqa: PLR0913, PLR0917 - the service, the street, the data and two listeners
-    url: str,
-    devices_dir: Path,
-    trips: Sequence[Trip],
-    devices: dict[int, Device],
-    speed: float,
-    tally: Tally,
-    told: Told,
-) -> None:
-    """Ride all trips, ``speed`` times as fast as they were, and count in ``tally``; ``told`` hears after each.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A running system, and what is to be replayed on it, ``speed`` times as fast as it was.
 
-    A trip that fails is counted and the others go on.
+    Attributes:
+        url: of the service; ``operator_token`` is a technician's.
+        devices_dir: of the fleet.
+        devices: the bikes by number.
     """
+
+    url: str
+    operator_token: str
+    devices_dir: Path
+    devices: Mapping[int, Device]
+    trips: Sequence[Trip]
+    speed: float
+
+
+async def ride_all(scene: Scene, tally: Tally, told: Told) -> None:
+    """Ride all trips and count in ``tally``; ``told`` hears after each. One that fails is counted and others go on."""
     by_bike: dict[int, list[NumberedTrip]] = defaultdict(list)
-    for number, trip in enumerate(trips):
+    for number, trip in enumerate(scene.trips):
         by_bike[trip.bike].append((number, trip))
     with Darkroom(PHOTO_SEED) as darkroom:
-        async with Api(url) as api, Hands(devices_dir) as hands:
-            street = Street(api, hands, darkroom, tally, speed)
-            street.open(trips[0].start_s)
+        async with Api(scene.url) as api, Hands(scene.devices_dir) as hands:
+            street = Street(scene, api, hands, darkroom, tally)
             async with asyncio.TaskGroup() as group:
                 for bike, its_trips in by_bike.items():
-                    group.create_task(street.days_of(devices[bike], its_trips, told), name=f"bike {bike}")
+                    group.create_task(street.days_of(scene.devices[bike], its_trips, told), name=f"bike {bike}")
 
 
 class Street:
-    """The clock, the riders and the counters of one replay."""
+    """The clock, the riders and the counters of one replay. The clock starts when it is made."""
 
-    def __init__(self, api: Api, hands: Hands, darkroom: Darkroom, tally: Tally, speed: float) -> None:
+    def __init__(self, scene: Scene, api: Api, hands: Hands, darkroom: Darkroom, tally: Tally) -> None:
+        self._scene = scene
         self._api = api
         self._hands = hands
         self._darkroom = darkroom
         self._tally = tally
-        self._speed = speed
         self._idle: deque[Rider] = deque()
         self._starting = asyncio.Semaphore(STARTS_AT_ONCE)
-        self._opened = 0.0
-        self._first_s = 0
-
-    def open(self, first_s: int) -> None:
-        """Start the clock: now is ``first_s`` of the trips' time."""
-        self._opened, self._first_s = time.perf_counter(), first_s
+        self._opened = time.perf_counter()
 
     async def days_of(self, device: Device, trips: list[NumberedTrip], told: Told) -> None:
         """Let one bike be ridden, trip after trip: each waits for its time, and for the end of the one before."""
@@ -82,7 +86,7 @@ class Street:
             told(self._tally)
 
     async def _until(self, moment_s: float) -> None:
-        due = self._opened + (moment_s - self._first_s) / self._speed
+        due = self._opened + (moment_s - self._scene.trips[0].start_s) / self._scene.speed
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
 
     async def _trip(self, trip: Trip, device: Device, photographs: AsyncIterator[bytes]) -> None:
@@ -92,10 +96,13 @@ class Street:
             rider = await self._somebody()
             label = await self._scan(rider, photographs, device)
             started = await self._start(rider, label)
-        await rides.travel(self._hands, device, places, trip.duration_s / self._speed)
+        await rides.travel(self._hands, device, places, trip.duration_s / self._scene.speed)
         await self._hands.do(device.id, "lock_by_hand")
-        self._count(await rides.receipt_when_closed(rider, started.session))
+        session = await rides.ended(rider, started.session)
+        self._count(await rider.receipt(session["id"]))
         self._idle.append(rider)
+        if session["reason"] == PAST_CAP:
+            await self._visit(device)
 
     async def _somebody(self) -> Rider:
         """Return a rider who is not riding: a new one, until there are enough."""
@@ -120,6 +127,12 @@ class Street:
         self._tally.top_ups += started.top_ups
         self._tally.unlock_s.append(started.unlock_s)
         return started
+
+    async def _visit(self, device: Device) -> None:
+        """Have a technician look at a held bike and free it."""
+        reason = {"reason": "looked at: nothing is wrong with it"}
+        await self._api.post(f"/v1/ops/devices/{device.id}/ready", self._scene.operator_token, reason)
+        self._tally.visits += 1
 
     def _count(self, receipt: Json) -> None:
         self._tally.charged_minor += receipt["fare_minor"]

@@ -83,11 +83,11 @@ async def _prove(house: House, devices: list[Device], say: Say) -> None:
             await rides.travel(hands, bike, rides.along(bike.position, pod.position), RIDE_S)
             await hands.do(bike.id, "lock_by_hand")
             say("rode across the city and locked by hand")
-            say(_checked(await rides.receipt_when_closed(rider, session)))
+            say(await _receipt(rider, session))
             session = await _start(rider, darkroom, pod, say)
             session = await rides.stay(rider, hands, pod, session, STAY_S)
             say("rested, left and pressed Finish")
-            say(_checked(await rides.receipt_when_closed(rider, session)))
+            say(await _receipt(rider, session))
 
 
 async def _start(rider: Rider, darkroom: Darkroom, device: Device, say: Say) -> Json:
@@ -98,12 +98,14 @@ async def _start(rider: Rider, darkroom: Darkroom, device: Device, say: Say) -> 
     return started.session
 
 
-def _checked(receipt: Json) -> str:
-    """Return what the receipt says.
+async def _receipt(rider: Rider, session: Json) -> str:
+    """Return what the receipt says once the session is over.
 
     Raises:
-        RideError: its fare is not what its times make.
+        RideError: it does not end, or its fare is not what its times make.
     """
+    await rides.ended(rider, session)
+    receipt = await rider.receipt(session["id"])
     if receipt["fare_minor"] != fares.fare_of_receipt(receipt):
         msg = f"the receipt says {receipt['fare_minor']}, its times make {fares.fare_of_receipt(receipt)}"
         raise RideError(msg)

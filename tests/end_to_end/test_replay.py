@@ -25,30 +25,39 @@ pytestmark = pytest.mark.server
 TRIPS = 30
 BIKES = 6
 SPEED = "3600"
+NOON = datetime(2013, 6, 27, 12, 0, tzinfo=UTC)
+STATIONS = [f"Place {number}" for number in range(8)]
 PATIENCE_S = 300
+
+
+Row = tuple[datetime, int, int, str, str]
+
+
+def write(folder: Path, trips: list[Row]) -> Path:
+    """Write trips as a scheme publishes them: start, bike, seconds, from, to."""
+    with (folder / "stations.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "name", "latitude", "longitude"])
+        writer.writerows([n, name, 41.5 + n / 100, -87.5 - n / 100] for n, name in enumerate(STATIONS))
+    with (folder / "trips.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["starttime", "bikeid", "tripduration", "from_station_name", "to_station_name"])
+        writer.writerows([f"{at:%-m/%-d/%Y %-H:%M}", bike, f"{s:,}", start, end] for at, bike, s, start, end in trips)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Trips as a scheme publishes them: some a minute long, one of many hours, some back to where they began."""
-    folder = tmp_path_factory.mktemp("trips")
+    """Some trips a minute long, one of many hours, some back to where they began."""
     chance = random.Random(30)  # noqa: S311 - simulated chance
-    stations = [(f"Place {n}", 41.5 + n / 100, -87.5 - n / 100) for n in range(8)]
-    with (folder / "stations.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["id", "name", "latitude", "longitude"])
-        writer.writerows([n, *station] for n, station in enumerate(stations))
-    with (folder / "trips.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["starttime", "bikeid", "tripduration", "from_station_name", "to_station_name"])
-        clock = {bike: datetime(2013, 6, 27, 12, 0, tzinfo=UTC) for bike in range(1, BIKES + 1)}
-        for number in range(TRIPS):
-            bike = number % BIKES + 1
-            seconds = 30_000 if number == TRIPS - 1 else chance.randint(61, 4_000)
-            begins = f"{clock[bike]:%-m/%-d/%Y %-H:%M}"
-            writer.writerow([begins, bike, f"{seconds:,}", chance.choice(stations)[0], chance.choice(stations)[0]])
-            clock[bike] += timedelta(seconds=seconds + 120)
-    return folder
+    free_at = dict.fromkeys(range(1, BIKES + 1), NOON)
+    trips: list[Row] = []
+    for number in range(TRIPS):
+        bike = number % BIKES + 1
+        seconds = 30_000 if number == TRIPS - 1 else chance.randint(61, 4_000)
+        trips.append((free_at[bike], bike, seconds, chance.choice(STATIONS), chance.choice(STATIONS)))
+        free_at[bike] += timedelta(seconds=seconds + 120)
+    return write(tmp_path_factory.mktemp("trips"), trips)
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -56,8 +65,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
-def replayed(data: Path, out: Path, *more: str) -> dict[str, Any]:
-    done = run("replay", str(data), "--speed", SPEED, "--out", str(out), *more)
+def replayed(data: Path, out: Path, *more: str, speed: str = SPEED) -> dict[str, Any]:
+    done = run("replay", str(data), "--speed", speed, "--out", str(out), *more)
     assert done.returncode == 0, done.stdout + done.stderr
     report: dict[str, Any] = json.loads(out.read_text())
     return report
@@ -129,6 +138,16 @@ def test_a_replay_that_runs_out_of_time_fails_and_still_writes_what_it_knows(dat
     report = json.loads(out.read_text())
     assert report["completed"] < report["trips"] == 3
     assert report["failures"][-1] == "the time limit of 0.5 s was reached"
+
+
+def test_a_bike_that_was_out_for_too_long_is_looked_at_and_ridden_again(tmp_path: Path) -> None:
+    longer_than_any_session_s = 200_000
+    later = NOON + timedelta(seconds=longer_than_any_session_s + 3_600)
+    first, second = STATIONS[:2]
+    write(tmp_path, [(NOON, 1, longer_than_any_session_s, first, second), (later, 1, 600, second, first)])
+    report = replayed(tmp_path, tmp_path / "report.json", speed="36000")  # a day in 2.4 s; the service looks every 1 s
+    require_whole(report, 2)
+    assert report["visits"] == 1
 
 
 def test_on_postgresql_every_trip_is_ridden_once_per_empty_database(data: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ class PriceOut(BaseModel):
     cap_minor: int
     cap_window_s: int
     max_session_s: int
+    grace_s: int
     hold_minor: int
 
     @classmethod

@@ -13,7 +13,8 @@ from session_service.context import InContext
 from session_service.idempotency import Answer, OnceOf, answer_once
 from session_service.operators.endpoints import InOperator
 from session_service.sessions import repository
-from session_service.sessions.endpoints import InRules, SessionId
+from session_service.sessions.asking import InRules
+from session_service.sessions.endpoints import SessionId
 from session_service.sessions.live import InLive
 from session_service.sessions.machine import SessionState
 from session_service.sessions.model import Session

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-import msgspec
 from sqlalchemy import Connection
 
 from session_service.clock import rfc3339
 from session_service.ledger.model import HoldEndKind
-from session_service.pricing.tariff import Tariff, fare
+from session_service.pricing.schemas import PriceOut
+from session_service.pricing.tariff import fare
 from session_service.sessions import repository
 from session_service.sessions.machine import ENDED, SessionState
 from session_service.sessions.model import Session
 from session_service.sessions.moves import tariff_of
-from session_service.sessions.schemas import EvidenceOut, HoldOut, LineOut, PriceOut, ReceiptOut
-
-
-def price_of(tariff: Tariff) -> PriceOut:
-    """Return a tariff as the API shows it."""
-    return PriceOut.model_validate(msgspec.structs.asdict(tariff))
+from session_service.sessions.schemas import EvidenceOut, HoldOut, LineOut, ReceiptOut
 
 
 def receipt_of(connection: Connection, session: Session) -> ReceiptOut:
@@ -37,7 +32,7 @@ def receipt_of(connection: Connection, session: Session) -> ReceiptOut:
         end_at=rfc3339(end_ms),
         duration_s=0.0 if start_ms is None or end_ms is None else (end_ms - start_ms) / 1000,
         currency=session.currency,
-        tariff=price_of(tariff_of(session)),
+        tariff=PriceOut.of(tariff_of(session)),
         lines=_lines(session),
         fare_minor=session.fare_minor,
         paid_minor=session.paid_minor,

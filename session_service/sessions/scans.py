@@ -20,7 +20,7 @@ from session_service.labels.errors import PhotoFormatError
 from session_service.labels.reader import PHOTO_MAX_BYTES, PhotoReader
 from session_service.labels.token import LabelParts, looks_like_label
 from session_service.pricing import service as pricing
-from session_service.sessions.receipts import price_of
+from session_service.pricing.schemas import PriceOut
 from session_service.sessions.schemas import ScanIn, ScanOut
 from session_service.sessions.service import Sessions
 
@@ -128,6 +128,6 @@ def _look_up(sessions: Sessions, parts: LabelParts, civil_ms: int, connection: C
             number=target.number,
             kind=target.kind,
             state=sessions.availability(target),
-            price=price_of(tariff),
+            price=PriceOut.of(tariff),
         ),
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from session_service.clock import rfc3339
+from session_service.pricing.schemas import PriceOut
 from session_service.sessions.model import Session
 
 
@@ -71,21 +72,6 @@ class EmptyIn(BaseModel):
     """Nothing needs to be said."""
 
     model_config = ConfigDict(extra="forbid")
-
-
-class PriceOut(BaseModel):
-    """What a session costs, in minor units and seconds."""
-
-    currency: str
-    unlock_fee_minor: int
-    interval_s: int
-    interval_price_minor: int
-    free_s: int
-    cap_minor: int
-    cap_window_s: int
-    max_session_s: int
-    grace_s: int
-    hold_minor: int
 
 
 class ScanIn(BaseModel):

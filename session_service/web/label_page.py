@@ -17,7 +17,7 @@ from session_service.context import InContext
 from session_service.errors import Problem
 from session_service.pricing import service as pricing
 from session_service.pricing.tariff import Tariff
-from session_service.sessions.endpoints import InRules
+from session_service.sessions.asking import InRules
 from session_service.sessions.repository import Target
 
 router = APIRouter(include_in_schema=False)

@@ -79,6 +79,16 @@ async def a_finish(town: Town) -> tuple[str, Any, Any]:
     return f"/v1/sessions/{await a_running_session(town, 'pod')}/finish", {}, None
 
 
+async def a_pause(town: Town) -> tuple[str, Any, Any]:
+    return f"/v1/sessions/{await a_running_session(town)}/pause", {}, None
+
+
+async def a_resume(town: Town) -> tuple[str, Any, Any]:
+    session_id = await a_running_session(town)
+    await town.rider.press(session_id, "pause")
+    return f"/v1/sessions/{session_id}/resume", {}, None
+
+
 async def a_device(_town: Town) -> tuple[str, Any, Any]:
     pem = public_pem(new_report_key().public_key())
     bodies = [{"kind": "bike", "number": next(_numbers), "report_key_pem": pem} for _ in range(2)]
@@ -139,6 +149,8 @@ CASES: Final[dict[str, Prepare]] = {
     "/v1/scans": a_scan,
     "/v1/sessions": a_start,
     "/v1/sessions/{session_id}/finish": a_finish,
+    "/v1/sessions/{session_id}/pause": a_pause,
+    "/v1/sessions/{session_id}/resume": a_resume,
     "/v1/ops/devices": a_device,
     "/v1/ops/devices/{device_id}/maintenance": a_maintenance,
     "/v1/ops/devices/{device_id}/ready": a_ready,

@@ -17,5 +17,6 @@ async def test_everybody_may_see_the_prices(api: Api) -> None:
         "cap_minor",
         "cap_window_s",
         "max_session_s",
+        "grace_s",
         "hold_minor",
     }

@@ -1,0 +1,123 @@
+"""A rider's request that moves a session and may wait for what comes of it: Start, Finish, pause, resume.
+
+What is asked for is committed and sent; the answer is the first stored move that ends the wait, so a request that is
+repeated gets the very answer of the first (docs/decisions/0006).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, cast
+
+from fastapi import Depends, Request, Response
+from sqlalchemy import Connection
+
+from session_service.clock import new_id
+from session_service.commands.dispatcher import InDispatcher
+from session_service.context import InContext
+from session_service.idempotency import Answer, OnceOf, claim
+from session_service.labels.token import LabelParts
+from session_service.riders import service as riders
+from session_service.riders.endpoints import InRider
+from session_service.sessions import repository
+from session_service.sessions.live import Change, InLive, first_outcome
+from session_service.sessions.machine import Event, allows
+from session_service.sessions.model import Session
+from session_service.sessions.moves import change_of
+from session_service.sessions.schemas import SessionOut
+from session_service.sessions.service import START_EVENTS, Moved, Sessions
+from session_service.waiting import InWait
+
+Act = Callable[[Connection, Session], Moved]
+"""A rule that a rider's button sets off on an own session."""
+
+
+async def rules(request: Request) -> Sessions:
+    """Return the running service's session rules."""
+    return cast("Sessions", request.app.state.sessions)
+
+
+InRules = Annotated[Sessions, Depends(rules)]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request did, or, if it did nothing because its first sender had done it, whose answer it gets."""
+
+    session_id: str
+    after_seq: int
+    moved: Moved = field(default_factory=Moved)
+
+
+class Asking:
+    """One such request: who asks, under which name, and how long the answer may take."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - dependencies
+        self,
+        context: InContext,
+        sessions: InRules,
+        dispatcher: InDispatcher,
+        live: InLive,
+        rider: InRider,
+        named: OnceOf,
+        wait_s: InWait,
+    ) -> None:
+        self.sessions = sessions
+        self._context = context
+        self._dispatcher = dispatcher
+        self._live = live
+        self._rider = rider
+        self._named = named
+        self._wait_s = wait_s
+
+    async def start(self, parts: LabelParts) -> Response:
+        """Start a session with a label that is genuine: 201 with the outcome, or 202 while there is none."""
+        asked = await self._context.database.write(partial(self._start_once, parts, new_id()))
+        return await self._answer(asked, 201)
+
+    async def press(self, session_id: str, event: Event, act: Act) -> Response:
+        """Let ``act`` work on an own session, which ``event`` may move: 200 with the outcome, or 202."""
+        asked = await self._context.database.write(partial(self._press_once, session_id, event, act))
+        return await self._answer(asked, 200)
+
+    def _start_once(self, parts: LabelParts, session_id: str, connection: Connection) -> Asked:
+        stored = claim(connection, self._named, self._context.clock.now_ms(), session_id, START_EVENTS)
+        if stored is not None and stored.session_id is not None:
+            return Asked(stored.session_id, START_EVENTS)
+        return Asked(session_id, START_EVENTS, self.sessions.start(connection, self._rider, parts, session_id))
+
+    def _press_once(self, session_id: str, event: Event, act: Act, connection: Connection) -> Asked:
+        riders.require(connection, self._rider)
+        session = self.sessions.owned(connection, self._rider, session_id, lock=True)
+        # If it moves nothing, because the session is over or waits for a person, the answer is the newest move.
+        after_seq = session.version if allows(session.state, event) else session.version - 1
+        stored = claim(connection, self._named, self._context.clock.now_ms(), session_id, after_seq)
+        if stored is not None:
+            return Asked(session_id, stored.after_seq or 0)
+        return Asked(session_id, after_seq, act(connection, session))
+
+    async def _answer(self, asked: Asked, known: int) -> Response:
+        database = self._context.database
+        with self._live.listening(asked.session_id) as inbox:
+            self._live.tell(asked.moved.changes)
+            outcome = None
+            if asked.moved.commands:
+                await self._dispatcher.send(asked.moved.commands)
+            else:
+                outcome = await database.read(partial(_stored_outcome, asked))
+            if outcome is None and self._wait_s > 0:
+                outcome = await first_outcome(inbox, asked.after_seq, self._wait_s)
+        if outcome is not None:
+            return Answer(known, outcome.snapshot).response()
+        session = await database.read(lambda c: repository.by_id(c, asked.session_id))
+        return Answer.of(202, SessionOut.of(cast("Session", session))).response()
+
+
+def _stored_outcome(asked: Asked, connection: Connection) -> Change | None:
+    changes = (change_of(row) for row in repository.events(connection, asked.session_id, asked.after_seq))
+    return next((change for change in changes if change.ends_the_wait), None)
+
+
+InAsking = Annotated[Asking, Depends(Asking)]

@@ -18,6 +18,7 @@ WAIT_S: Final = 10  # how long a request for a session waits for the lock: what 
 TIMEOUT_S: Final = 40.0  # for any answer; above the longest wait that the API allows
 TRIES: Final = 4  # times that a rider presses the same button when no answer comes
 TRY_AGAIN_S: Final = 0.5
+LATER: Final = frozenset({502, 503, 504})  # nothing has happened; the same request is welcome again
 ENDED: Final = frozenset({"closed", "not_unlocked", "refused"})
 UNDER_WAY: Final = frozenset({"requested", "held", "unlocking"})
 
@@ -100,12 +101,16 @@ class Api:
         return content
 
     async def _answered(self, request: Request) -> Answer:
-        """Send a request until it is answered."""
+        """Send a request until it is answered by more than a word that somebody behind the service is not there."""
         for _ in range(TRIES - 1):
             try:
-                return await self._client.send(request)
+                answer = await self._client.send(request)
             except NoAnswerError:
-                await asyncio.sleep(TRY_AGAIN_S)
+                pass
+            else:
+                if answer.status not in LATER:
+                    return answer
+            await asyncio.sleep(TRY_AGAIN_S)
         return await self._client.send(request)
 
 

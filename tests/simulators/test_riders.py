@@ -59,6 +59,19 @@ async def test_an_answer_that_is_lost_is_asked_for_again_with_the_very_same_requ
     assert len(phone.sent[0].headers["Idempotency-Key"]) >= 22
 
 
+async def test_a_provider_that_is_away_for_a_moment_is_asked_again_with_the_very_same_request() -> None:
+    away = {"type": "urn:unlatch:problem:payment-provider-unavailable"}
+    phone = Phone((502, away), (201, WISH), (200, {}), (200, WISH | {"status": "paid"}))
+    await Rider(phone, "token").top_up(2_000)
+    assert phone.sent[0] == phone.sent[1]
+
+
+async def test_a_provider_that_stays_away_is_a_refusal() -> None:
+    phone = Phone(*[(502, {"type": "urn:unlatch:problem:payment-provider-unavailable"})] * riders.TRIES)
+    with pytest.raises(ApiError, match="payment-provider-unavailable"):
+        await Rider(phone, "token").top_up(2_000)
+
+
 async def test_different_wishes_have_different_keys() -> None:
     phone = Phone((201, ACTIVE), (201, ACTIVE))
     for _ in range(2):

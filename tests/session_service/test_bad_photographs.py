@@ -26,7 +26,11 @@ from tests.support.towns import Town, module_database_url, town
 
 __all__ = ["module_database_url", "sqlite_template", "town"]
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.parametrize("module_database_url", ["sqlite"], indirect=True),  # the database has no part in this
+]
 
 PATIENCE_S: Final = 10.0  # each takes less than one on a machine that has nothing else to do
 LARGE_AT_ONCE: Final = 30
@@ -65,11 +69,6 @@ FILES: Final[dict[str, tuple[Callable[[], bytes], int, str]]] = {
 
 async def send(town: Town, file: bytes, **headers: str) -> httpx.Response:
     return await town.world.client.post("/v1/scans", files={"photo": ("photo.jpg", file)}, headers=headers)
-
-
-def one_database_is_enough(town: Town) -> None:
-    if "sqlite" not in town.world.context.settings.database_url:
-        pytest.skip("the database has no part in this")
 
 
 def is_problem(answer: httpx.Response, status: int, kind: str) -> bool:
@@ -120,7 +119,6 @@ async def test_a_file_that_is_no_photograph_of_a_label_gets_a_problem_soon(town:
 
 
 async def test_fifty_at_once_are_all_answered_and_others_are_served_meanwhile(town: Town) -> None:
-    one_database_is_enough(town)
     files = [a_picture(), png_of_zeros(10_000, 10_000), a_picture()[:2_000], png_of_zeros(4_000, 4_000), b"%PDF"]
 
     with bounded_memory():
@@ -136,7 +134,6 @@ async def test_fifty_at_once_are_all_answered_and_others_are_served_meanwhile(to
 
 
 async def test_large_files_at_once_are_refused_rather_than_kept_in_memory(town: Town) -> None:
-    one_database_is_enough(town)
     file = b"\xff\xd8\xff" + bytes(PHOTO_MAX_BYTES - 1_000)
     body = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\n' + file + b"\r\n--x--\r\n"
     headers = {

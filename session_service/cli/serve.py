@@ -66,6 +66,7 @@ def _run(settings: Settings) -> int:
     from session_service.app import create_app  # noqa: PLC0415 - OpenCV takes a second to load; only serving needs it
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it writes a line for every payment
     config = uvicorn.Config(
         create_app(settings),
         host=settings.http_host,

@@ -223,6 +223,14 @@ def set_service(connection: Connection, device_id: str, to: Service, *, actor: s
     return _move(connection, device_id, to, allowed, By(actor, why, now_ms))
 
 
+def end_hold(connection: Connection, device_id: str, *, held_for: str, actor: str, why: str, now_ms: int) -> bool:
+    """Let a device again that is held for exactly this reason; return whether it was. Any other hold stays."""
+    device = repository.by_id(connection, device_id)
+    if device is None or device.service != Service.HELD or device.service_reason != held_for:
+        return False
+    return _move(connection, device_id, Service.READY, {Service.HELD}, By(actor, why, now_ms))
+
+
 def free_cleaned(connection: Connection, now_ms: int, cleaning_ms: int) -> list[str]:
     """Let pods again that have been cleaning for ``cleaning_ms``; return their ids (DESIGN 4)."""
     freed = repository.free_cleaned(connection, since_ms=now_ms - cleaning_ms, now_ms=now_ms)

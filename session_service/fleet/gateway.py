@@ -103,7 +103,7 @@ class Gateway:
             delay_s = min(BACKOFF_MAX_S, 2 * delay_s)
 
     def _client(self) -> aiomqtt.Client:
-        return aiomqtt.Client(
+        client = aiomqtt.Client(
             self._settings.broker_host,
             self._settings.broker_port,
             username=topics.SERVICE_USER,
@@ -118,6 +118,8 @@ class Gateway:
             max_concurrent_outgoing_calls=INFLIGHT,
             socket_options=NO_DELAY,
         )
+        client.pending_calls_threshold = INFLIGHT  # it warns above that, and its own threshold is ten
+        return client
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         for channel in (topics.Channel.REPORT, topics.Channel.HEARTBEAT):

@@ -101,6 +101,9 @@ class _SandboxEvent(msgspec.Struct):
     currency: str
 
 
+IDLE_S: Final = 2.0  # below the 5 s after which servers hang up, so that no request meets a closing connection
+
+
 class SandboxProvider:
     """The client of ``simulators/payments.py``.
 
@@ -121,6 +124,7 @@ class SandboxProvider:
             base_url=url,
             headers={"Authorization": f"Bearer {api_key}"},
             timeout=TIMEOUT_S,
+            limits=httpx.Limits(keepalive_expiry=IDLE_S),
             transport=transport,
             trust_env=False,  # a proxy for the internet does not lead to a sandbox on this machine
         )

@@ -48,7 +48,7 @@ class TopUpOut(BaseModel):
     @classmethod
     def of(cls, top_up: TopUp) -> TopUpOut:
         """Return the top-up as the API shows it."""
-        return cls(**{name: getattr(top_up, name) for name in cls.model_fields})
+        return cls.model_validate(top_up.model_dump(include=set(cls.model_fields), warnings=False))
 
 
 class LedgerCheckOut(BaseModel):

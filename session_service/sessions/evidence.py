@@ -7,7 +7,6 @@ the same; it moves nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from sqlalchemy import Connection
 
@@ -30,10 +29,8 @@ from session_service.sessions import repository
 from session_service.sessions.live import Change
 from session_service.sessions.machine import LIVE, Event, Outcome, SessionState, allows
 from session_service.sessions.model import Session
-from session_service.sessions.moves import Because, advance, end, release, session_ends_at_ms
+from session_service.sessions.moves import LATE_REASONS, Because, advance, end, release, session_ends_at_ms
 from session_service.sessions.service import MAX_ASKED_AGAIN, Moved
-
-_LATE: Final = frozenset({"lock_unconfirmed", "past_cap"})  # cases that the lock's own word can still settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +229,7 @@ def _shut_by_hand(connection: Connection, session: Session, because: Because) ->
 
 def _locked(connection: Connection, session: Session, because: Because) -> tuple[Change, ...]:
     state = SessionState(session.state)
-    if state is SessionState.REVIEW and session.reason in _LATE:
+    if state is SessionState.REVIEW and session.reason in LATE_REASONS:
         return end(connection, session, Event.LOCKED_LATE, because)
     if not allows(state, Event.LOCKED):
         return ()

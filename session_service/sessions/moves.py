@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -19,6 +19,9 @@ from session_service.sessions.machine import Event, Outcome, SessionState, move
 from session_service.sessions.model import Session, SessionEvent
 from session_service.sessions.schemas import SessionOut
 from session_service.sessions.settlement import NOTHING, Place, Ride, Settled, settle
+
+LATE_REASONS: Final = frozenset({"lock_unconfirmed", "past_cap"})
+"""Cases in review that the lock's own word can still settle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +107,10 @@ def end(
     values = _result(settled) | {"last_evidence_at_ms": because.at_ms}
     settling = _moved(session, event, because, values)
     paid = {"paid_minor": _pay(connection, session, settled, because, in_review=in_review), "act_at_real_ms": None}
-    closed = _moved(session, Event.SETTLED, because, paid)
+    closed = _moved(session, Event.SETTLED, replace(because, journal_id=None, report_seq=None), paid)
     _store(connection, session, [settling, closed], values | paid)
+    if event is Event.LOCKED_LATE:
+        _free_after_review(connection, session, because)
     _leave_device(connection, session, because)
     return change_of(settling), change_of(closed)
 
@@ -172,6 +177,25 @@ def _pay(connection: Connection, session: Session, settled: Settled, because: Be
         at_ms=because.at_ms,
     )
     return paid.paid_minor
+
+
+def _free_after_review(connection: Connection, session: Session, because: Because) -> None:
+    """The lock itself has closed the case for which the device was held, so nobody has to look."""
+    for kind in LATE_REASONS:
+        devices.clear_alert(connection, session.device_id, kind, because.now_ms)
+    devices.end_hold(
+        connection,
+        session.device_id,
+        held_for=review_detail(session),
+        actor="rule:locked_late",
+        why=f"locked at the end of session {session.id}",
+        now_ms=because.now_ms,
+    )
+
+
+def review_detail(session: Session) -> str:
+    """Return why a device is held while its session is in review."""
+    return f"session {session.id} needs a decision: {session.reason}"
 
 
 def _leave_device(connection: Connection, session: Session, because: Because) -> None:

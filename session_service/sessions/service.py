@@ -35,7 +35,7 @@ from session_service.sessions.errors import (
 from session_service.sessions.live import Change
 from session_service.sessions.machine import Event, Outcome, SessionState, allows, move
 from session_service.sessions.model import Session
-from session_service.sessions.moves import Because, advance, end, event_row, release
+from session_service.sessions.moves import Because, advance, end, event_row, release, review_detail
 from session_service.sessions.repository import Target
 from session_service.settings import Settings
 
@@ -336,7 +336,7 @@ class Sessions:
         self, connection: Connection, session: Session, event: Event, because: Because, reason: str
     ) -> Moved:
         change = advance(connection, session, event, because, reason=reason, act_at_real_ms=None)
-        detail = f"session {session.id} needs a decision: {reason}"
+        detail = review_detail(session)
         devices.open_alert(connection, session.device_id, reason, detail, because.now_ms)
         devices.set_service(
             connection, session.device_id, Service.HELD, actor=because.actor, why=detail, now_ms=because.now_ms

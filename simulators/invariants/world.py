@@ -64,7 +64,7 @@ class World:
 
 
 def report_in(token: str) -> Report | None:
-    """Return what a report says. Its signature has been checked by the service, its bytes are compared in ``reports``."""
+    """Return what a report says. Its signature has been checked by the service, its bytes are compared elsewhere."""
     payload = token.split(".")[1]
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(payload + "=="), type=Report)

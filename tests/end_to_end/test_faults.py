@@ -62,7 +62,6 @@ async def test_a_lost_answer_is_given_again_and_the_lock_moves_once(town: World)
     bike.link.publish_report = lambda token: lost.append(token) if len(lost) < 2 else publish(token)  # type: ignore[method-assign]
 
     started = await rider.start(bike.device.label)
-    assert started.json()["state"] == "unknown"  # it says what it knows: nothing
     await rider.until(started.json()["id"], "active")
 
     assert len(lost) == 2
@@ -220,3 +219,21 @@ async def test_reports_lost_doubled_and_out_of_order_have_each_one_effect(town: 
     assert await town.scalar("SELECT count(*) FROM session WHERE state = 'closed'") == 10
     seqs = [seq for (seq,) in await town.rows("SELECT seq FROM report ORDER BY seq")]
     assert seqs == list(range(1, len(seqs) + 1))
+
+
+async def test_a_bike_that_is_locked_after_its_case_went_to_review_is_paid_and_free_again(town: World) -> None:
+    bike, rider = await town.device(), await town.rider()
+    session = (await rider.start(bike.device.label)).json()
+    bike.do("break", {"jammed": True})
+    finished = await rider.finish(session["id"], wait_s=0)
+    assert finished.json()["state"] == "locking"
+    review = await rider.until(session["id"], "review")
+    assert review["reason"] in {"lock_unconfirmed", "jammed"}
+    bike.do("break", {"jammed": False})
+
+    bike.do("lock_by_hand", {})
+    ended = await rider.until(session["id"], "closed")
+
+    assert ended["outcome"] == "undone"  # the test takes less than a minute and goes nowhere
+    assert await town.rows("SELECT service FROM device") == [("ready",)]
+    assert (await _wallet(rider))[1] == 0

@@ -8,7 +8,8 @@ wallets and devices is what the database should say.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from tests.support.model_values import GOING, Case, Order, Place, Purse, Terms, Thing, Word, price_of
 
 ANSWER_MS = 8_000 + 4_000  # the rider's promise for an unlock, and a report's way back
 ASK_MS = 8_000
@@ -18,127 +19,6 @@ ABSENT_MS = 90_000
 CLEANING_MS = 900_000
 PATIENCE_MS = 4_000
 TIMES_ASKED = 4  # once, and three times more for a device that restarts
-
-GOING = ("unlocking", "unknown", "active", "paused", "locking")
-
-Place = str | None
-
-
-@dataclass(frozen=True)
-class Terms:
-    """A tariff: minor units and seconds."""
-
-    fee: int
-    price: int
-    every_s: int
-    free_s: int
-    cap: int
-    window_s: int
-    longest_s: int
-    grace_s: int
-    hold: int
-
-
-def price_of(terms: Terms, began_ms: int, ended_ms: int) -> int:
-    """Walk through the ride: each interval that begins is paid in the window in which it begins."""
-    windows = {0: terms.fee}
-    begins_ms = terms.free_s * 1000
-    while begins_ms < ended_ms - began_ms:
-        window = begins_ms // (terms.window_s * 1000)
-        windows[window] = windows.get(window, 0) + terms.price
-        begins_ms += terms.every_s * 1000
-    return sum(min(cost, terms.cap) for cost in windows.values())
-
-
-@dataclass
-class Purse:
-    """A rider's money."""
-
-    inside: int = 0
-    aside: int = 0
-    owed: int = 0
-
-    @property
-    def free(self) -> int:
-        return self.inside - self.aside
-
-    def receive(self, amount: int) -> None:
-        """Old debts are paid first."""
-        paid = min(amount, self.owed)
-        self.owed -= paid
-        self.inside += amount - paid
-
-    def pay(self, fare: int) -> int:
-        """Pay what can be paid; the rest is a debt."""
-        paid = min(fare, self.free)
-        self.inside -= paid
-        self.owed += fare - paid
-        return paid
-
-
-@dataclass
-class Thing:
-    """A bike or a pod, as far as the service has heard of it."""
-
-    kind: str
-    place: Place
-    service: str = "ready"
-    since_ms: int = 0
-    boot: str | None = None  # of the newest heartbeat
-    heard_ms: int | None = None
-    dated_ms: int | None = None  # the newest moment of which a report spoke
-    boots_heard: set[str] = field(default_factory=set)
-
-
-@dataclass
-class Case:
-    """One session."""
-
-    rider: str
-    thing: str
-    terms: Terms
-    made_ms: int  # real
-    order: str  # the unlock command that counts
-    order_boot: str
-    promised_ms: int  # real
-    due_ms: int | None  # real
-    place: Place
-    state: str = "unlocking"
-    why: str | None = None
-    asked: int = 1
-    began: int | None = None  # civil, as all below
-    pressed: int | None = None
-    used: int | None = None
-    ended: int | None = None
-    hold: str = "open"
-    outcome: str | None = None
-    fare: int = 0
-    paid: int = 0
-    returned: int = 0
-
-
-@dataclass(frozen=True)
-class Word:
-    """A report that counts: what it says, the real time of which it speaks, and when it came."""
-
-    thing: str
-    boot: str
-    shut: bool | None  # the bolt; None if it does not know
-    at_ms: int
-    now_ms: int
-    place: Place = None
-    inside: bool | None = None
-
-
-@dataclass
-class Order:
-    """A command: whose, and how far it has come."""
-
-    thing: str
-    case: str | None
-    what: str
-    promised_ms: int
-    state: str = "created"
 
 
 class Model:
@@ -188,6 +68,18 @@ class Model:
             case.pressed = max(self.civil(now_ms), case.began or 0)
             case.state, case.due_ms = "locking", now_ms + LOCK_MS
         return "asks"
+
+    def pause(self, case_id: str) -> str:
+        """Return ``refused`` or ``nothing`` (for the lock to do). A bike only; the meter runs on."""
+        case = self.cases[case_id]
+        if self.things[case.thing].kind != "bike" or case.state not in {"active", "paused"}:
+            return "refused"
+        case.state = "paused"
+        return "nothing"
+
+    def resume(self, case_id: str) -> str:
+        """Return ``refused``, ``nothing`` or ``asks`` (the lock to open)."""
+        return {"active": "nothing", "paused": "asks"}.get(self.cases[case_id].state, "refused")
 
     # -- What devices say
 
@@ -325,6 +217,8 @@ class Model:
             ran_on = (case.used or 0) > (case.pressed or 0)
             self._close(case, at if ran_on else min(at, case.pressed or at), "ridden", word, shut=True)
         elif case.state == "review" and case.why in {"lock", "cap"}:
+            if self.things[case.thing].held_for is case:
+                self._serve(case.thing, "ready", word.now_ms)
             self._close(case, at, "ridden", word, shut=True)
 
     def _civil_in(self, case: Case, word: Word) -> int:
@@ -349,11 +243,11 @@ class Model:
         if self.things[case.thing].kind == "pod" and case.began is not None:
             self._serve(case.thing, "held" if word.inside else "cleaning", word.now_ms)
 
-    def _serve(self, thing: str, service: str, now_ms: int) -> None:
+    def _serve(self, thing: str, service: str, now_ms: int, held_for: Case | None = None) -> None:
         """A rule changes a device's service; maintenance is a person's and stays."""
         known = self.things[thing]
         if known.service not in {service, "maintenance"}:
-            known.service, known.since_ms = service, now_ms
+            known.service, known.since_ms, known.held_for = service, now_ms, held_for
 
     # -- Time, and people
 
@@ -372,7 +266,7 @@ class Model:
             return None
         case.why = "lock" if case.state == "locking" else "cap"
         case.state, case.due_ms = "review", None
-        self._serve(case.thing, "held", now_ms)
+        self._serve(case.thing, "held", now_ms, held_for=case)
         return None
 
     def time_passed(self, now_ms: int) -> None:
@@ -421,7 +315,7 @@ class Model:
         """A technician takes a thing out of service, or puts it back."""
         known = self.things[thing]
         if on and known.service != "maintenance":
-            known.service, known.since_ms = "maintenance", now_ms
+            known.service, known.since_ms, known.held_for = "maintenance", now_ms, None
         elif not on and known.service == "maintenance":
             known.service, known.since_ms = "ready", now_ms
 
@@ -429,5 +323,5 @@ class Model:
         """Return whether a technician can free a thing that is being cleaned or held."""
         known = self.things[thing]
         if known.service in {"cleaning", "held"}:
-            known.service, known.since_ms = "ready", now_ms
+            known.service, known.since_ms, known.held_for = "ready", now_ms, None
         return known.service != "maintenance"

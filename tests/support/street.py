@@ -220,6 +220,12 @@ class Street:
     def finish(self, rider: RiderIdentity, session_id: str) -> Moved:
         return self.unit(lambda c: self.sessions.finish(c, self.sessions.owned(c, rider, session_id, lock=True)))
 
+    def pause(self, rider: RiderIdentity, session_id: str) -> Moved:
+        return self.unit(lambda c: self.sessions.pause(c, self.sessions.owned(c, rider, session_id, lock=True)))
+
+    def resume(self, rider: RiderIdentity, session_id: str) -> Moved:
+        return self.unit(lambda c: self.sessions.resume(c, self.sessions.owned(c, rider, session_id, lock=True)))
+
     # -- Devices
 
     def send(self, device: Device, moved: Moved) -> Moved:

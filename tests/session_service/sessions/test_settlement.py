@@ -1,4 +1,4 @@
-"""The money table of DESIGN 4 as pure rules. The same table, through the service, is in ``test_evidence.py``."""
+"""The money table of DESIGN 4 as pure rules. The same table, through the service, is in ``test_money_table.py``."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ MONEY: Final = """\
 ## What is paid
 
 The money table of [DESIGN.md](DESIGN.md), section 4, and where each row stands in `session_service/`. Each has a test
-of its own, under the same heading, in `tests/session_service/sessions/test_evidence.py`; `test_rules_machine.py` beside
-it tries them in every order.
+of its own, under the same heading, in `tests/session_service/sessions/test_money_table.py`; `test_rules_machine.py`
+beside it tries them in every order.
 
 | what happened | session | money | code |
 | --- | --- | --- | --- |

@@ -54,6 +54,11 @@ class Clock:
         return round(civil_span_ms / self.civil_speed)
 
 
+def stopwatch_s() -> float:
+    """Return seconds since some moment, for measuring how long things take."""
+    return time.perf_counter()
+
+
 def rfc3339(moment_ms: int | None) -> str | None:
     """Return a stored time as the API shows it: UTC with milliseconds, or ``None``."""
     if moment_ms is None:

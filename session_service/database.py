@@ -22,6 +22,7 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Engine,
+    RootTransaction,
     Select,
     Table,
     Update,
@@ -34,6 +35,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import Field, SQLModel
 
+from session_service.clock import stopwatch_s
 from session_service.errors import SetupError
 
 T = TypeVar("T")
@@ -41,6 +43,8 @@ M = TypeVar("M", bound=SQLModel)
 Work = Callable[[Connection], T]
 
 MAX_GROUP: Final = 32  # units in one commit: at 1 ms each, the event loop stands still for 32 ms at the most
+SLOW_DISK_MS: Final = 2.0  # so long may the event loop stand still for a commit; an SSD takes 0.3, a card 10
+COMMITS_REMEMBERED: Final = 8
 READERS: Final = 2  # as many as the cores of the smallest server
 PASSING_SQLSTATES: Final = frozenset({"08", "3D", "40", "53", "55", "57", "58"})
 """Classes of PostgreSQL's codes: connection, no such database, rollback, resources, locks, operator, system."""
@@ -164,8 +168,8 @@ class SqliteDatabase(Database):
     """SQLite in WAL mode with ``synchronous=FULL``: one connection that writes, a few that read.
 
     Units run on the event loop itself, one after the other: their statements take microseconds each, and a second
-    thread of Python would only fight for the interpreter. What takes time is the commit, which waits for the disk; it
-    happens in a thread, and what comes in meanwhile shares the next one.
+    thread of Python would only fight for the interpreter. What has gathered meanwhile shares a commit, which waits for
+    the disk: on the loop if one unit is alone and the disk is quick, otherwise in a thread.
 
     One process may write: before 3.51.3 SQLite can lose committed rows when two writers race a WAL reset, and Debian
     12 has 3.40.
@@ -176,6 +180,7 @@ class SqliteDatabase(Database):
         self._writer = self._engine.connect().execution_options(unlatch_writer=True)
         self._waiting: deque[_Unit] = deque()
         self._drain: asyncio.Task[None] | None = None
+        self._commit_ms = 0.0  # a moving mean
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
 
@@ -216,11 +221,20 @@ class SqliteDatabase(Database):
             if all(unit.error for unit in group):
                 transaction.rollback()
                 return
-            await asyncio.get_running_loop().run_in_executor(self._disk, transaction.commit)
+            await self._commit(transaction, alone=len(group) == 1)
         except Exception as error:  # noqa: BLE001 - nothing of the group is durable, and each caller must know
             self._writer.rollback()
             for unit in group:
                 unit.error = unit.error or error
+
+    async def _commit(self, transaction: RootTransaction, *, alone: bool) -> None:
+        """Commit: in a thread if others wait or the disk has been slow lately, for handing over takes a while too."""
+        began = stopwatch_s()
+        if not alone or self._commit_ms > SLOW_DISK_MS:
+            await asyncio.get_running_loop().run_in_executor(self._disk, transaction.commit)
+        else:
+            transaction.commit()
+        self._commit_ms += ((stopwatch_s() - began) * 1000 - self._commit_ms) / COMMITS_REMEMBERED
 
 
 def sqlite_engine(url: str) -> Engine:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from session_service import metrics
+from session_service.clock import stopwatch_s
 
 
 class Measured:
@@ -20,7 +19,7 @@ class Measured:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
+        began = stopwatch_s()
         status = 500
 
         async def watch(message: Message) -> None:
@@ -33,5 +32,5 @@ class Measured:
             await self._app(scope, receive, watch)
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            seconds = time.perf_counter() - began
+            seconds = stopwatch_s() - began
             metrics.REQUEST_SECONDS.labels(scope["method"], route, str(status)).observe(seconds)

@@ -45,11 +45,12 @@ class Rule:
     retain: bool
 
 
-# Commands are subscribed at QoS 0: a redelivered order is worth nothing to a device that asks for freshness,
-# and clustered brokers lose QoS 1 subscriptions in a crash (DESIGN 8).
+# Commands and reports are subscribed at QoS 0: a redelivered order is worth nothing to a device that asks for
+# freshness, a report is said again until the service has stored it, and clustered brokers lose QoS 1 subscriptions in
+# a crash (DESIGN 8).
 RULES: Final[dict[Channel, Rule]] = {
     Channel.COMMAND: Rule(Side.SERVICE, publish_qos=1, subscribe_qos=0, retain=False),
-    Channel.REPORT: Rule(Side.DEVICE, publish_qos=1, subscribe_qos=1, retain=False),
+    Channel.REPORT: Rule(Side.DEVICE, publish_qos=1, subscribe_qos=0, retain=False),
     Channel.REPORT_ACK: Rule(Side.SERVICE, publish_qos=0, subscribe_qos=0, retain=False),
     Channel.HEARTBEAT: Rule(Side.DEVICE, publish_qos=0, subscribe_qos=0, retain=False),
     Channel.PRESENCE: Rule(Side.DEVICE, publish_qos=1, subscribe_qos=1, retain=True),

@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 SHARDS: Final = 32  # devices handled side by side; as many transactions can share a commit
 SHARD_BACKLOG: Final = 2_000  # messages; what is more is dropped, and devices say it again
 HEARTBEATS_EVERY_S: Final = 0.2  # gathered so long: a heartbeat is due every 30 s, nobody misses it for 0.2 s
+ACK_AFTER_S: Final = 0.05  # gathered so long, out of the way of riders; a device asks again after a second
 BACKOFF_MAX_S: Final = 5.0  # between tries to reach the broker; riders wait meanwhile
 KEYS_KEPT: Final = 50_000  # public keys in memory, 1 kB each
 INFLIGHT: Final = 1_000  # commands published and not acknowledged by the broker
@@ -71,6 +72,8 @@ class Gateway:
         self._shards: list[asyncio.Queue[_Said]] = [asyncio.Queue(SHARD_BACKLOG) for _ in range(SHARDS)]
         self._heartbeats: dict[str, Beat] = {}
         self._boots: dict[str, str] = {}
+        self._acks: dict[str, ReportAck] = {}
+        self._has_acks = asyncio.Event()
         self._keys: dict[str, PublicKey] = {}
         self._complaints = Complaints(clock)
         self.connected = asyncio.Event()
@@ -81,6 +84,7 @@ class Gateway:
             for shard in self._shards:
                 group.create_task(self._work_off(shard))
             group.create_task(self._store_heartbeats())
+            group.create_task(self._send_acks())
             group.create_task(self._stay_connected())
 
     async def _stay_connected(self) -> None:
@@ -227,7 +231,7 @@ class Gateway:
         if receipt.verdict is Verdict.FOREIGN_JOURNAL:
             self._complaints.warn(report.device, "report dropped device=%s: its journal is another device's")
         elif receipt.verdict is not Verdict.UNREGISTERED:
-            await self._acknowledge(report.device, receipt)
+            self._acknowledge(report.device, receipt)
 
     async def announce(self, moved: Moved) -> None:
         """Tell listeners what a committed unit of work moved, and send its commands."""
@@ -236,11 +240,24 @@ class Gateway:
         self._live.tell(moved.changes)
         await self._dispatcher.send(moved.commands)
 
-    async def _acknowledge(self, device: str, receipt: Receipt) -> None:
-        ack = ReportAck(
+    def _acknowledge(self, device: str, receipt: Receipt) -> None:
+        """Note what a device is to be told; its rider's answer goes out first."""
+        self._acks[device] = ReportAck(
             version=VERSION, device=device, journal_id=receipt.journal_id, acked_through=receipt.acked_through
         )
-        await self._dispatcher.publish_signed(device, topics.Channel.REPORT_ACK, ack)
+        self._has_acks.set()
+
+    async def _send_acks(self) -> None:
+        while True:
+            await self._has_acks.wait()
+            await asyncio.sleep(ACK_AFTER_S)
+            self._has_acks.clear()
+            acks, self._acks = self._acks, {}
+            for ack in acks.values():
+                try:
+                    await self._dispatcher.publish_signed(ack.device, topics.Channel.REPORT_ACK, ack)
+                except ConnectionError as error:  # the device says it again, and is told then
+                    logger.warning("acknowledgement not sent device=%s: %s", ack.device, error)
 
     # -- Heartbeats
 

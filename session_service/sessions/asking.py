@@ -15,14 +15,15 @@ from fastapi import Depends, Request, Response
 from sqlalchemy import Connection
 
 from session_service.clock import new_id
-from session_service.commands.dispatcher import InDispatcher
-from session_service.context import InContext
-from session_service.idempotency import Answer, OnceOf, claim
+from session_service.commands.dispatcher import Dispatcher, InDispatcher
+from session_service.context import Context, InContext
+from session_service.idempotency import Answer, Once, OnceOf, claim
 from session_service.labels.token import LabelParts
 from session_service.riders import service as riders
 from session_service.riders.endpoints import InRider
+from session_service.riders.token import RiderIdentity
 from session_service.sessions import repository
-from session_service.sessions.live import Change, InLive, first_outcome
+from session_service.sessions.live import Change, InLive, Live, first_outcome
 from session_service.sessions.machine import Event, allows
 from session_service.sessions.model import Session
 from session_service.sessions.moves import change_of
@@ -51,64 +52,55 @@ class Asked:
     moved: Moved = field(default_factory=Moved)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
     """One such request: who asks, under which name, and how long the answer may take."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - dependencies
-        self,
-        context: InContext,
-        sessions: InRules,
-        dispatcher: InDispatcher,
-        live: InLive,
-        rider: InRider,
-        named: OnceOf,
-        wait_s: InWait,
-    ) -> None:
-        self.sessions = sessions
-        self._context = context
-        self._dispatcher = dispatcher
-        self._live = live
-        self._rider = rider
-        self._named = named
-        self._wait_s = wait_s
+    context: Context
+    sessions: Sessions
+    dispatcher: Dispatcher
+    live: Live
+    rider: RiderIdentity
+    named: Once
+    wait_s: float
 
     async def start(self, parts: LabelParts) -> Response:
         """Start a session with a label that is genuine: 201 with the outcome, or 202 while there is none."""
-        asked = await self._context.database.write(partial(self._start_once, parts, new_id()))
+        asked = await self.context.database.write(partial(self._start_once, parts, new_id()))
         return await self._answer(asked, 201)
 
     async def press(self, session_id: str, event: Event, act: Act) -> Response:
         """Let ``act`` work on an own session, which ``event`` may move: 200 with the outcome, or 202."""
-        asked = await self._context.database.write(partial(self._press_once, session_id, event, act))
+        asked = await self.context.database.write(partial(self._press_once, session_id, event, act))
         return await self._answer(asked, 200)
 
     def _start_once(self, parts: LabelParts, session_id: str, connection: Connection) -> Asked:
-        stored = claim(connection, self._named, self._context.clock.now_ms(), session_id, START_EVENTS)
+        stored = claim(connection, self.named, self.context.clock.now_ms(), session_id, START_EVENTS)
         if stored is not None and stored.session_id is not None:
             return Asked(stored.session_id, START_EVENTS)
-        return Asked(session_id, START_EVENTS, self.sessions.start(connection, self._rider, parts, session_id))
+        return Asked(session_id, START_EVENTS, self.sessions.start(connection, self.rider, parts, session_id))
 
     def _press_once(self, session_id: str, event: Event, act: Act, connection: Connection) -> Asked:
-        riders.require(connection, self._rider)
-        session = self.sessions.owned(connection, self._rider, session_id, lock=True)
+        riders.require(connection, self.rider)
+        session = self.sessions.owned(connection, self.rider, session_id, lock=True)
         # If it moves nothing, because the session is over or waits for a person, the answer is the newest move.
         after_seq = session.version if allows(session.state, event) else session.version - 1
-        stored = claim(connection, self._named, self._context.clock.now_ms(), session_id, after_seq)
+        stored = claim(connection, self.named, self.context.clock.now_ms(), session_id, after_seq)
         if stored is not None:
             return Asked(session_id, stored.after_seq or 0)
         return Asked(session_id, after_seq, act(connection, session))
 
     async def _answer(self, asked: Asked, known: int) -> Response:
-        database = self._context.database
-        with self._live.listening(asked.session_id) as inbox:
-            self._live.tell(asked.moved.changes)
+        database = self.context.database
+        with self.live.listening(asked.session_id) as inbox:
+            self.live.tell(asked.moved.changes)
             outcome = None
             if asked.moved.commands:
-                await self._dispatcher.send(asked.moved.commands)
+                await self.dispatcher.send(asked.moved.commands)
             else:
                 outcome = await database.read(partial(_stored_outcome, asked))
-            if outcome is None and self._wait_s > 0:
-                outcome = await first_outcome(inbox, asked.after_seq, self._wait_s)
+            if outcome is None and self.wait_s > 0:
+                outcome = await first_outcome(inbox, asked.after_seq, self.wait_s)
         if outcome is not None:
             return Answer(known, outcome.snapshot).response()
         session = await database.read(lambda c: repository.by_id(c, asked.session_id))
@@ -120,4 +112,25 @@ def _stored_outcome(asked: Asked, connection: Connection) -> Change | None:
     return next((change for change in changes if change.ends_the_wait), None)
 
 
-InAsking = Annotated[Asking, Depends(Asking)]
+async def asking(  # noqa: PLR0913, PLR0917 - dependencies
+    context: InContext,
+    sessions: InRules,
+    dispatcher: InDispatcher,
+    live: InLive,
+    rider: InRider,
+    named: OnceOf,
+    wait_s: InWait,
+) -> Asking:
+    """Return the request. Asynchronous, because FastAPI calls anything else, a class too, in a thread."""
+    return Asking(
+        context=context,
+        sessions=sessions,
+        dispatcher=dispatcher,
+        live=live,
+        rider=rider,
+        named=named,
+        wait_s=wait_s,
+    )
+
+
+InAsking = Annotated[Asking, Depends(asking)]

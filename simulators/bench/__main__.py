@@ -32,7 +32,7 @@ from broker.mosquitto.supervisor import Mosquitto
 from device_agent.journal import Synchronous
 from simulators.bench.figures import Percentiles, percentiles
 from simulators.bench.floor import DEVICE, write_keys
-from simulators.bench.rides import Rides, Seat, ride_all
+from simulators.bench.rides import Rides, Seat, ride_all, start_in_a_row
 from simulators.bench.wire import Wire
 from simulators.bodies import Making
 from simulators.folders import Device
@@ -44,7 +44,9 @@ from simulators.riders import Api, Rider
 
 RIDERS: Final = (1, 8, 32, 128)
 ROUNDS: Final = 5  # floor and product take turns, so that a busy neighbour hits both
-FLOOR_S: Final = 2.0  # seconds a round
+FLOOR_S: Final = 3.0  # seconds a round
+PAUSE_S: Final = 0.07  # between starts at the floor, as between those of one rider: an idle machine answers slower
+IN_A_ROW: Final = 32  # starts without a pause, for the same comparison on a machine that is never idle
 ALONE_S: Final = 4.0
 CROWD_S: Final = 15.0
 TOP_UP_MINOR: Final = 20_000
@@ -95,10 +97,13 @@ async def _measure(console: Console, database_url: str | None) -> dict[str, Any]
 
 async def _rounds(console: Console, house: House, hands: Hands, seats: list[Seat], floor_url: str) -> dict[str, Any]:
     floor_ms: list[float] = []
+    in_a_row: dict[str, list[float]] = {"floor": [], "unlock": []}
     alone = Rides()
     for number in range(1, ROUNDS + 1):
         console.print(f"Round {number} of {ROUNDS}: floor, then one rider")
-        floor_ms += await _floor_times(floor_url)
+        floor_ms += await _floor_times(floor_url, pause_s=PAUSE_S)
+        in_a_row["floor"] += await _floor_times(floor_url, pause_s=0)
+        in_a_row["unlock"] += await start_in_a_row(house.url, hands, seats[:IN_A_ROW])
         some = await ride_all(house.url, hands, seats[:1], for_s=ALONE_S)
         alone.unlock_ms += some.unlock_ms
         alone.errors += some.errors
@@ -110,7 +115,12 @@ async def _rounds(console: Console, house: House, hands: Hands, seats: list[Seat
         crowds[riders] = await ride_all(house.url, hands, seats[:riders], for_s=CROWD_S)
     crowded = sum(crowds[riders].closed for riders in RIDERS[1:])
     figures = _figures(percentiles(floor_ms), crowds, house.database_url.partition(":")[0])
-    return figures | {"service_cpu_ms_a_ride": round((_cpu_s(house) - spent_s) * 1000 / max(1, crowded), 2)}
+    row = {f"{name}_ms": percentiles(times) for name, times in in_a_row.items()}
+    ratio = round(row["unlock_ms"]["p50"] / row["floor_ms"]["p50"], 2)
+    return figures | {
+        "back_to_back": {**row, "ratio": ratio},
+        "service_cpu_ms_a_ride": round((_cpu_s(house) - spent_s) * 1000 / max(1, crowded), 2),
+    }
 
 
 def _cpu_s(house: House) -> float:
@@ -134,7 +144,7 @@ def _figures(floor: Percentiles, crowds: dict[int, Rides], database: str) -> dic
     }
 
 
-async def _floor_times(url: str) -> list[float]:
+async def _floor_times(url: str, *, pause_s: float) -> list[float]:
     times = []
     async with Wire(url) as wire:
         until = time.perf_counter() + FLOOR_S
@@ -142,6 +152,8 @@ async def _floor_times(url: str) -> list[float]:
             began = time.perf_counter()
             await wire.ask("POST", "/", {"label": "X" * 67})
             times.append((time.perf_counter() - began) * 1000)
+            if pause_s:
+                await asyncio.sleep(pause_s)
     return times
 
 
@@ -210,7 +222,10 @@ def _show(console: Console, figures: dict[str, Any]) -> None:
         row = [f"{times[name]:.2f}" for name in ("p50", "p95", "p99")]
         table.add_row(riders, *row, f"{figures['rides_per_s'][riders]:.0f}")
     console.print(table)
-    console.print(f"ratio at one rider: {figures['ratio']}")
+    row = figures["back_to_back"]
+    console.print(
+        f"ratio at one rider: {figures['ratio']}; without pauses {row['ratio']}, of {row['floor_ms']['p50']} ms"
+    )
     console.print(f"the service's processor time: {figures['service_cpu_ms_a_ride']} ms a ride")
     for error in figures["errors"][:5]:
         console.print(f"[red]{error}")

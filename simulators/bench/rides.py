@@ -6,9 +6,10 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from simulators.bench.wire import Wire
+from simulators.bench.wire import Json, Wire
 from simulators.hands import Hands
 
 RIDE_S = 0.01  # long enough, in the benchmark's civil time, to be no undone session
@@ -60,19 +61,42 @@ async def _ride_on(url: str, hands: Hands, seat: Seat, until: float, rides: Ride
                 return
 
 
+async def start_in_a_row(url: str, hands: Hands, seats: Sequence[Seat]) -> list[float]:
+    """Start every seat's bike, one after the other without a pause; return the milliseconds of each, then end all."""
+    times, started = [], []
+    async with AsyncExitStack() as stack:
+        wires = [await stack.enter_async_context(Wire(url, seat.token)) for seat in seats]
+        for wire, seat in zip(wires, seats, strict=True):
+            began = time.perf_counter()
+            started.append(await _start(wire, seat))
+            times.append((time.perf_counter() - began) * 1000)
+        for wire, seat, session in zip(wires, seats, started, strict=True):
+            await _end(wire, hands, seat, session)
+    return times
+
+
 async def _ride(wire: Wire, hands: Hands, seat: Seat, rides: Rides) -> None:
     began = time.perf_counter()
+    session = await _start(wire, seat)
+    rides.unlock_ms.append((time.perf_counter() - began) * 1000)
+    await asyncio.sleep(RIDE_S)
+    await _end(wire, hands, seat, session)
+    rides.closed += 1
+
+
+async def _start(wire: Wire, seat: Seat) -> Json:
     headers = f"{PREFER}Idempotency-Key: {secrets.token_urlsafe(18)}\r\n"
     status, session = await wire.ask("POST", "/v1/sessions", {"label": seat.label}, headers)
     if status != 201 or session["state"] != "active":
         msg = f"start was answered {status}: {session}"
         raise RuntimeError(msg)
-    rides.unlock_ms.append((time.perf_counter() - began) * 1000)
-    await asyncio.sleep(RIDE_S)
+    return session
+
+
+async def _end(wire: Wire, hands: Hands, seat: Seat, session: Json) -> None:
     await hands.do(seat.device, "lock_by_hand")
     resume = f"Last-Event-ID: {session['version']}\r\n"
     stream = await wire.follow(f"/v1/sessions/{session['id']}/events", resume)
     if b'"state":"closed"' not in stream:
         msg = f"the ride ended otherwise: {stream!r}"
         raise RuntimeError(msg)
-    rides.closed += 1

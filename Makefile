@@ -31,8 +31,10 @@ check: setup ## run the linters, the type checker, the layer rules and the tests
 bench: setup-demo ## measure scan-to-unlock against its floor (3 minutes; writes build/bench/unlock.json)
 	@$(BIN)/python -m simulators.bench
 
-soak: setup-demo ## replay TRIPS=DIR, a folder of real trips, for hours of civil time, and check the invariants
-	@if [ -z "$(TRIPS)" ]; then echo "soak: skipped; name a folder of trips: make soak TRIPS=DIR"; else \
+soak: setup ## check the rules with many more histories, plant faults in them, and replay TRIPS=DIR, a folder of real trips
+	UNLATCH_RULES_BATCHES=100 UNLATCH_RULES_FIRST=1000 $(PYTEST) tests/session_service/sessions/test_rules_machine.py
+	$(BIN)/python tests/session_service/sessions/planted_faults.py
+	@if [ -z "$(TRIPS)" ]; then echo "soak: no replay; name a folder of trips for it: make soak TRIPS=DIR"; else \
 	$(BIN)/unlatch-sim replay "$(TRIPS)" --trips 20000 --speed 3600 --out build/soak/report.json; fi
 
 docs: setup-demo ## draw the diagrams in docs/ again from the tables in the code

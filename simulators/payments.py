@@ -288,6 +288,7 @@ def run(host: str, port: int, api_key: str, webhook_secret: str) -> None:
     """Serve until a signal ends it; port 0 takes a free one. The first line printed says where it listens."""
     config = uvicorn.Config(create_app(api_key, webhook_secret), host=host, port=port, log_level="warning")
     bound = config.bind_socket()
+    bound.listen()  # so that nobody is refused between the line and the loop
     sys.stdout.write(f"payments listening on http://{host}:{bound.getsockname()[1]}\n")
     sys.stdout.flush()
     uvicorn.Server(config).run(sockets=[bound])

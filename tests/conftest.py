@@ -10,6 +10,8 @@ import pytest_socket
 from broker.mosquitto.supervisor import Mosquitto
 from tests.support.postgres import Postgres
 
+pytest_plugins = ["tests.support.databases", "tests.support.towns"]
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Take the network from every test that is not marked ``server``.

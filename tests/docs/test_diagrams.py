@@ -13,7 +13,6 @@ from broker.contract.messages import CommandReport
 from docs.diagrams import COMMAND_MOVES, PAGE, ROWS, Step, diagram, page
 from session_service.commands import repository, service
 from session_service.commands.model import CommandState
-from tests.support.databases import connection, sqlite_template, sqlite_url  # noqa: F401 - fixtures
 from tests.support.street import Street
 
 DESIGN = Path(__file__).parents[2] / "docs" / "DESIGN.md"
@@ -48,7 +47,7 @@ def test_the_page_is_as_new_as_the_tables() -> None:
 @pytest.mark.parametrize("step", Step)
 @pytest.mark.parametrize("state", CommandState)
 def test_the_picture_of_a_command_is_what_the_service_does(
-    connection: Connection,  # noqa: F811 - a fixture
+    connection: Connection,
     state: CommandState,
     step: Step,
 ) -> None:

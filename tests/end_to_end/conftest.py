@@ -11,16 +11,7 @@ import pytest
 
 from broker.mosquitto.supervisor import Mosquitto
 from simulators.invariants import violations
-from tests.support.databases import (
-    database_url,
-    postgres_url,
-    shared_postgres_url,
-    sqlite_template,
-    sqlite_url,
-)
 from tests.support.world import World, until, world
-
-__all__ = ["database_url", "postgres_url", "shared_postgres_url", "sqlite_template", "sqlite_url"]
 
 FAST: dict[str, Any] = {
     "unlock_deadline_ms": 2_000,

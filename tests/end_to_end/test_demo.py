@@ -47,7 +47,7 @@ def wait_for(process: psutil.Popen, output: Path, words: str) -> str:
 
 def gone(process: psutil.Process) -> bool:
     try:
-        return process.status() == psutil.STATUS_ZOMBIE
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 

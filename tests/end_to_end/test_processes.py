@@ -19,9 +19,6 @@ from simulators.invariants import violations
 from simulators.provisioning import Wish
 from simulators.records import with_database
 from simulators.riders import Api, Json, Rider
-from tests.support.databases import postgres_url, shared_postgres_url
-
-__all__ = ["postgres_url", "shared_postgres_url"]
 
 pytestmark = pytest.mark.server
 

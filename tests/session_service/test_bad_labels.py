@@ -10,10 +10,7 @@ import pytest
 
 from session_service.labels import token
 from session_service.labels.token import LabelKeys
-from tests.support.databases import sqlite_template
-from tests.support.towns import Town, module_database_url, town
-
-__all__ = ["module_database_url", "sqlite_template", "town"]
+from tests.support.towns import Town
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

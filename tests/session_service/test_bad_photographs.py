@@ -20,11 +20,8 @@ import pytest
 import qrcode
 
 from session_service.labels.reader import PHOTO_MAX_BYTES
-from tests.support.databases import sqlite_template
 from tests.support.photos import picture_file, png_of_zeros
-from tests.support.towns import Town, module_database_url, town
-
-__all__ = ["module_database_url", "sqlite_template", "town"]
+from tests.support.towns import Town
 
 pytestmark = [
     pytest.mark.server,

@@ -6,10 +6,7 @@ import httpx
 import pytest
 
 from tests.support.attacks import ENDLESS, Attack, Attacker, Operation, operations
-from tests.support.databases import sqlite_template
-from tests.support.towns import Town, module_database_url, town
-
-__all__ = ["module_database_url", "sqlite_template", "town"]
+from tests.support.towns import Town
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

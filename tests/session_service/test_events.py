@@ -9,11 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.databases import sqlite_template
-from tests.support.towns import Town, module_database_url, town
+from tests.support.towns import Town
 from tests.support.world import Rider
-
-__all__ = ["module_database_url", "sqlite_template", "town"]
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

@@ -10,11 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from broker.mosquitto.supervisor import Mosquitto
-from tests.support.databases import sqlite_template, sqlite_url
 from tests.support.postgres import Postgres, migrated_template
 from tests.support.world import World, until, world
-
-__all__ = ["sqlite_template", "sqlite_url"]
 
 pytestmark = pytest.mark.server
 

@@ -21,10 +21,7 @@ from session_service.sessions.moves import Because
 from session_service.sessions.service import Sessions
 from simulators.bodies import SimulatedDevice
 from tests.support.attacks import operations
-from tests.support.databases import sqlite_template
-from tests.support.towns import Town, module_database_url, still, town
-
-__all__ = ["module_database_url", "sqlite_template", "town"]
+from tests.support.towns import Town, still
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -40,7 +40,7 @@ def with_device(world: World, **changes: Any) -> World:
 def with_token(world: World, signed: str) -> None:
     """Let both sides have this as the first report."""
     world.books.reports[0].token = signed
-    dict.__setitem__(world.witnesses[0].tokens, 1, signed)  # type: ignore[arg-type]
+    cast("dict[int, str]", world.witnesses[0].tokens)[1] = signed
 
 
 def moved_after_the_deadline(world: World) -> World:

@@ -13,7 +13,6 @@ from broker.contract.codes import Bolt
 from session_service.ledger import books
 from session_service.pricing.tariff import Tariff
 from session_service.riders.token import RiderIdentity
-from tests.support.databases import connection, sqlite_template, sqlite_url  # noqa: F401 - fixtures
 from tests.support.street import Device, Street
 
 MIN_MS = 60_000
@@ -32,7 +31,7 @@ TERMS = Tariff(
 
 
 @pytest.fixture(name="street")
-def street_fixture(connection: Connection) -> Iterator[Street]:  # noqa: F811 - a fixture
+def street_fixture(connection: Connection) -> Iterator[Street]:
     made = Street(connection)
     for kind in ("bike", "pod"):
         made.tariff(kind, TERMS)

@@ -9,12 +9,6 @@ import pytest
 
 from session_service.cli import main
 from tests.session_service.cli.running import Said, Unlatch
-from tests.support.databases import (  # noqa: F401 - fixtures
-    postgres_url,
-    shared_postgres_url,
-    sqlite_template,
-    sqlite_url,
-)
 
 
 @pytest.fixture
@@ -45,7 +39,7 @@ def unlatch(home: Path, capfd: pytest.CaptureFixture[str]) -> Unlatch:
 
 
 @pytest.fixture
-def installed(unlatch: Unlatch, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Unlatch:  # noqa: F811 - a fixture
+def installed(unlatch: Unlatch, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Unlatch:
     """Return the same with secrets and a migrated database."""
     return _installed(unlatch, sqlite_url, monkeypatch)
 
@@ -53,7 +47,7 @@ def installed(unlatch: Unlatch, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def installed_on_postgres(
     unlatch: Unlatch,
-    postgres_url: str,  # noqa: F811 - a fixture
+    postgres_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Unlatch:
     """Return the same with a database on PostgreSQL."""

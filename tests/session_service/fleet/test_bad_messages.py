@@ -26,12 +26,9 @@ from broker.contract.keys import key_id, new_command_key, new_report_key, public
 from broker.contract.messages import MAX_MESSAGE_BYTES, BootReport, CommandReport, Heartbeat, Report, Status
 from broker.contract.topics import Channel, topic
 from session_service.clock import new_device_id
-from tests.support.databases import sqlite_template
 from tests.support.mosquitto import Client
-from tests.support.towns import Town, module_database_url, town
+from tests.support.towns import Town
 from tests.support.world import World, until
-
-__all__ = ["module_database_url", "sqlite_template", "town"]
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

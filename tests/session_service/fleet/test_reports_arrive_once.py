@@ -10,11 +10,8 @@ import pytest
 from device_agent.core.limits import Limits
 from simulators.bodies import Making, SimulatedDevice
 from tests.session_service.fleet.test_bad_messages import counted
-from tests.support.databases import sqlite_template
-from tests.support.towns import Town, module_database_url, town
+from tests.support.towns import Town
 from tests.support.world import until
-
-__all__ = ["module_database_url", "sqlite_template", "town"]
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

@@ -21,14 +21,6 @@ from session_service.labels import endpoints
 from session_service.operators import service as operators
 from session_service.secrets import load_secrets, make_secrets
 from session_service.settings import Settings
-from tests.support.databases import (  # noqa: F401 - fixtures
-    connection,
-    database,
-    database_url,
-    postgres_url,
-    sqlite_template,
-    sqlite_url,
-)
 
 BIKE = "AAAAAAAAAA"
 POD = "BBBBBBBBBB"
@@ -47,14 +39,14 @@ def add_devices() -> Callable[[Connection], None]:
 
 
 @pytest.fixture
-def city(connection: Connection, add_devices: Callable[[Connection], None]) -> Connection:  # noqa: F811 - a fixture
+def city(connection: Connection, add_devices: Callable[[Connection], None]) -> Connection:
     add_devices(connection)
     return connection
 
 
 @pytest.fixture
 async def client(
-    database: Database,  # noqa: F811 - a fixture
+    database: Database,
     add_devices: Callable[[Connection], None],
     tmp_path: Path,
 ) -> AsyncIterator[httpx.AsyncClient]:

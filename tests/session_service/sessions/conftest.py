@@ -8,16 +8,7 @@ from pathlib import Path
 import pytest
 
 from broker.mosquitto.supervisor import Mosquitto
-from tests.support.databases import (
-    database_url,
-    postgres_url,
-    shared_postgres_url,
-    sqlite_template,
-    sqlite_url,
-)
 from tests.support.world import World, world
-
-__all__ = ["database_url", "postgres_url", "shared_postgres_url", "sqlite_template", "sqlite_url"]
 
 
 @pytest.fixture

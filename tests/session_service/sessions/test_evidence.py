@@ -11,7 +11,6 @@ from session_service.errors import Problem
 from session_service.ledger import service as ledger
 from session_service.pricing.tariff import Tariff
 from session_service.riders.token import RiderIdentity
-from tests.support.databases import connection, sqlite_template, sqlite_url  # noqa: F401 - fixtures
 from tests.support.ridden_street import (  # noqa: F401 - fixtures, too
     FUNDS,
     MIN_MS,

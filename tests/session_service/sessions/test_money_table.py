@@ -12,7 +12,6 @@ from session_service.labels.token import LabelKeys, mint
 from session_service.ledger.errors import DebtUnpaidError, InsufficientFundsError
 from session_service.riders.token import RiderIdentity
 from session_service.sessions.errors import DeviceTakenError, DeviceUnavailableError, NotDecidableError
-from tests.support.databases import connection, sqlite_template, sqlite_url  # noqa: F401 - fixtures
 from tests.support.ridden_street import (  # noqa: F401 - fixtures, too
     FUNDS,
     MIN_MS,

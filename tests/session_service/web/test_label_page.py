@@ -6,10 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.databases import sqlite_template
-from tests.support.towns import Town, module_database_url, town
-
-__all__ = ["module_database_url", "sqlite_template", "town"]
+from tests.support.towns import Town
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

@@ -81,7 +81,6 @@ def run_fleet(root: Path, host: str, port: int, making: Making) -> None:
 
     Raises:
         FolderError: there is no device, or one cannot be read.
-        DeedError: the folder's path is too long for a socket.
     """
     _allow_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -7,9 +7,11 @@ beside it. The answer is one line with the same ``id``, and either facts or an `
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,7 +22,7 @@ from simulators.errors import DeedError
 
 SOCKET_FILE: Final = "control.sock"
 MAX_LINE_BYTES: Final = 65_536  # a deed has 200; the fleet's state a line a fact
-_MAX_PATH_BYTES: Final = 107  # the kernel's limit for the address of a Unix socket
+_MAX_ADDRESS_BYTES: Final = 107  # the kernel's limit for the address of a Unix socket
 _ASK_TIMEOUT_S: Final = 10.0
 
 Facts = dict[str, Any]
@@ -28,17 +30,24 @@ Do = Callable[[Facts], Facts]
 """Does one deed and returns facts; raises ``DeedError`` if that cannot be done."""
 
 
-def socket_path(root: Path) -> Path:
-    """Return where the fleet of ``root`` listens.
+@contextlib.contextmanager
+def address(root: Path) -> Iterator[str]:
+    """Give the address of the fleet of ``root``, good until the context ends.
+
+    The kernel takes 107 bytes; a folder deeper than that is reached through its descriptor.
 
     Raises:
-        DeedError: the kernel does not take a path so long.
+        OSError: there is no such folder.
     """
-    path = root.resolve() / SOCKET_FILE
-    if len(bytes(path)) > _MAX_PATH_BYTES:
-        msg = f"{path} is too long for a Unix socket ({_MAX_PATH_BYTES} bytes); use a folder with a shorter path"
-        raise DeedError(msg)
-    return path
+    path = str(root.resolve() / SOCKET_FILE)
+    if len(os.fsencode(path)) <= _MAX_ADDRESS_BYTES:
+        yield path
+        return
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{SOCKET_FILE}"
+    finally:
+        os.close(folder)
 
 
 async def serve(root: Path, do: Do) -> asyncio.Server:
@@ -54,9 +63,9 @@ async def serve(root: Path, do: Do) -> asyncio.Server:
         finally:
             writer.close()
 
-    path = socket_path(root)
-    path.unlink(missing_ok=True)  # of a fleet that was killed
-    return await asyncio.start_unix_server(answer_all, path, limit=MAX_LINE_BYTES)
+    (root / SOCKET_FILE).unlink(missing_ok=True)  # of a fleet that was killed
+    with address(root) as path:
+        return await asyncio.start_unix_server(answer_all, path, limit=MAX_LINE_BYTES)
 
 
 class Hands:
@@ -64,12 +73,13 @@ class Hands:
 
     def __init__(self, root: Path) -> None:
         """Prepare for the fleet of ``root``."""
-        self._path = socket_path(root)
+        self._root = root
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Facts]] = {}
 
     async def __aenter__(self) -> Self:
-        self._reader, self._writer = await asyncio.open_unix_connection(self._path, limit=MAX_LINE_BYTES)
+        with address(self._root) as path:
+            self._reader, self._writer = await asyncio.open_unix_connection(path, limit=MAX_LINE_BYTES)
         self._task = asyncio.create_task(self._read_answers(), name="hands")
         return self
 
@@ -127,7 +137,8 @@ def ask(root: Path, deed: str, device: str = "", **more: object) -> Facts:
     """
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_ASK_TIMEOUT_S)
-        connection.connect(str(socket_path(root)))
+        with address(root) as path:
+            connection.connect(path)
         connection.sendall(msgspec.json.encode({"id": 0, "device": device, "do": deed, **more}) + b"\n")
         answer: Facts = msgspec.json.decode(connection.makefile("rb").readline() or b'{"error": "the fleet has ended"}')
     if "error" in answer:

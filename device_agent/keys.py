@@ -9,7 +9,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from broker.contract.envelope import PublicKey, sign
+from broker.contract.envelope import sign
+from broker.contract.jws import PublicKey
 from broker.contract.keys import key_id, load_private, load_public
 from broker.contract.messages import Message
 from device_agent.errors import SettingsError, SignerError

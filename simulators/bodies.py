@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.contract.codes import Bolt
-from broker.contract.envelope import PublicKey
+from broker.contract.jws import PublicKey
 from broker.contract.keys import load_public
 from broker.contract.messages import Position, Status
 from device_agent.clock import FreshBootClock

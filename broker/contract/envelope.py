@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from jwt import InvalidSignatureError, PyJWTError
-from jwt.api_jws import PyJWS
 
+from broker.contract import jws
+from broker.contract.jws import PrivateKey, PublicKey
 from broker.contract.messages import MAX_MESSAGE_BYTES, VERSION, Message
 
-PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
-PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
 KeyFinder = Callable[[str], PublicKey | None]
 """From a key id to the key, or ``None`` if there is none by that name."""
 
 M = TypeVar("M", bound=Message)
-
-_JWS: Final = PyJWS(algorithms=["EdDSA", "ES256"])
 
 
 class Rejection(StrEnum):
@@ -53,9 +47,7 @@ def sign(message: Message, key: PrivateKey, key_id: str) -> bytes:
     Raises:
         ValueError: the message is longer than that; it is ours, so this is our mistake.
     """
-    token = _JWS.encode(
-        msgspec.json.encode(message), key, algorithm=_algorithm(key), headers={"typ": message.TYPE, "kid": key_id}
-    ).encode()
+    token = jws.seal(msgspec.json.encode(message), key, typ=message.TYPE, kid=key_id)
     if len(token) > MAX_MESSAGE_BYTES:
         msg = f"{message.TYPE} of {len(token)} bytes; the contract allows {MAX_MESSAGE_BYTES}"
         raise ValueError(msg)
@@ -72,32 +64,25 @@ def open_sealed(token: bytes, expected: type[M], find_key: KeyFinder) -> M:
     """
     if len(token) > MAX_MESSAGE_BYTES:
         raise RejectedError(Rejection.OVERSIZED, f"{len(token)} bytes")
-    key = _key_named_by(token, expected, find_key)
     try:
-        payload = _JWS.decode(token, key, algorithms=[_algorithm(key)])
-    except InvalidSignatureError as error:
-        raise RejectedError(Rejection.BAD_SIGNATURE) from error
-    except (PyJWTError, ValueError, TypeError) as error:
+        parts = jws.take_apart(token)
+    except ValueError as error:
         raise RejectedError(Rejection.MALFORMED, str(error)) from error
-    return _decode(payload, expected)
+    if not jws.verify(parts, _key_of(parts.header, expected, find_key)):
+        raise RejectedError(Rejection.BAD_SIGNATURE)
+    return _decode(parts.payload, expected)
 
 
-def _algorithm(key: PrivateKey | PublicKey) -> str:
-    return "EdDSA" if isinstance(key, Ed25519PrivateKey | Ed25519PublicKey) else "ES256"
-
-
-def _key_named_by(token: bytes, expected: type[Message], find_key: KeyFinder) -> PublicKey:
-    try:
-        header = _JWS.get_unverified_header(token)
-    except (PyJWTError, ValueError) as error:
-        raise RejectedError(Rejection.MALFORMED, str(error)) from error
-    if str(header.get("alg", "none")).lower() == "none":
+def _key_of(header: jws.Header, expected: type[Message], find_key: KeyFinder) -> PublicKey:
+    if header.alg.lower() == "none":
         raise RejectedError(Rejection.UNSIGNED)
-    if header.get("typ") != expected.TYPE:
-        raise RejectedError(Rejection.WRONG_TYPE, repr(header.get("typ")))
-    key = find_key(str(header.get("kid", "")))
+    if header.typ != expected.TYPE:
+        raise RejectedError(Rejection.WRONG_TYPE, repr(header.typ))
+    key = find_key(header.kid)
     if key is None:
         raise RejectedError(Rejection.UNKNOWN_KEY)
+    if header.alg != jws.algorithm(key):
+        raise RejectedError(Rejection.MALFORMED, f"{header.alg} does not go with its key")
     return key
 
 

@@ -8,7 +8,7 @@ import hashlib
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from broker.contract.envelope import PrivateKey, PublicKey
+from broker.contract.jws import PrivateKey, PublicKey
 
 
 def new_command_key() -> ed25519.Ed25519PrivateKey:

@@ -21,7 +21,8 @@ from jwt.api_jws import PyJWS
 from prometheus_client.parser import text_string_to_metric_families
 
 from broker.contract.codes import Action, Bolt, Result
-from broker.contract.envelope import PrivateKey, Rejection, sign
+from broker.contract.envelope import Rejection, sign
+from broker.contract.jws import PrivateKey
 from broker.contract.keys import key_id, new_command_key, new_report_key, public_pem
 from broker.contract.messages import MAX_MESSAGE_BYTES, BootReport, CommandReport, Heartbeat, Report, Status
 from broker.contract.topics import Channel, topic

@@ -25,7 +25,6 @@ from sqlalchemy import (
     RootTransaction,
     Select,
     Table,
-    Update,
     bindparam,
     create_engine,
     event,
@@ -37,6 +36,7 @@ from sqlmodel import Field, SQLModel
 
 from session_service.clock import stopwatch_s
 from session_service.errors import SetupError
+from session_service.prepared import Prepared
 
 T = TypeVar("T")
 M = TypeVar("M", bound=SQLModel)
@@ -74,20 +74,20 @@ def big(**options: Any) -> Any:  # noqa: ANN401 - as sqlmodel.Field
 
 
 @cache
-def update_of(table: Table, keys: tuple[str, ...], names: tuple[str, ...]) -> Update:
+def update_of(table: Table, keys: tuple[str, ...], names: tuple[str, ...]) -> Prepared:
     """Return the statement that sets the columns ``names`` of the row that has ``keys``.
 
     Its parameters are ``key_NAME`` and ``to_NAME``. It is made once: making it takes longer than running it.
     """
     found = [table.c[key] == bindparam(f"key_{key}") for key in keys]
-    return update(table).where(*found).values({name: bindparam(f"to_{name}") for name in names})
+    return Prepared(update(table).where(*found).values({name: bindparam(f"to_{name}") for name in names}))
 
 
 def set_columns(connection: Connection, table: Table, key: dict[str, object], values: dict[str, object]) -> None:
     """Set some columns of the row that has ``key``."""
     parameters = {f"key_{name}": value for name, value in key.items()}
     parameters |= {f"to_{name}": value for name, value in values.items()}
-    connection.execute(update_of(table, tuple(key), tuple(values)), parameters)
+    update_of(table, tuple(key), tuple(values)).run(connection, parameters)
 
 
 def first(connection: Connection, model: type[M], statement: Select[Any], **values: object) -> M | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, cast
 
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
@@ -18,6 +18,7 @@ from sqlmodel import Field, SQLModel
 
 from session_service.database import Database, big, table_of
 from session_service.errors import ConflictError, MalformedError
+from session_service.prepared import Prepared, Row
 
 MIN_SECRET_KEY_CHARS: Final = 22  # 128 bits in base 64: such a key guards an answer that holds a token
 
@@ -131,10 +132,10 @@ _ROW: Final[dict[str, Any]] = {
     "after_seq": bindparam("after_"),
 }
 _CLAIM: Final = {
-    "sqlite": sqlite.insert(_TABLE).values(_ROW).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(_TABLE).values(_ROW).on_conflict_do_nothing(),
+    "sqlite": Prepared(sqlite.insert(_TABLE).values(_ROW).on_conflict_do_nothing()),
+    "postgresql": Prepared(postgresql.insert(_TABLE).values(_ROW).on_conflict_do_nothing()),
 }
-_FIND: Final = select(_TABLE).where(_TABLE.c.scope == bindparam("scope_"), _TABLE.c.key == bindparam("key_"))
+_FIND: Final = Prepared(select(_TABLE).where(_TABLE.c.scope == bindparam("scope_"), _TABLE.c.key == bindparam("key_")))
 
 
 def claim(
@@ -149,13 +150,17 @@ def claim(
     """
     if named.key is None:
         return None
-    values = {"scope_": named.scope, "key_": named.key, "fingerprint_": named.fingerprint, "now_": now_ms}
-    claimed = connection.execute(
-        _CLAIM[connection.dialect.name], {**values, "session_": session_id, "after_": after_seq}
-    )
-    if claimed.rowcount:
+    values: dict[str, object] = {
+        "scope_": named.scope,
+        "key_": named.key,
+        "fingerprint_": named.fingerprint,
+        "now_": now_ms,
+    }
+    values |= {"session_": session_id, "after_": after_seq}
+    if _CLAIM[connection.dialect.name].run(connection, values):
         return None
-    stored = IdempotencyRow(**connection.execute(_FIND, {"scope_": named.scope, "key_": named.key}).mappings().one())
+    first = cast("Row", _FIND.first(connection, scope_=named.scope, key_=named.key))  # its conflict kept ours out
+    stored = IdempotencyRow(**first)
     if stored.fingerprint != named.fingerprint:
         msg = "Use a new Idempotency-Key for a new request, or repeat the first one unchanged."
         raise KeyReusedError(msg)

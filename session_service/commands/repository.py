@@ -8,23 +8,27 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from session_service.commands.model import CommandRow, CommandState, CommandTable
-from session_service.database import every, first, set_columns, table_of
+from session_service.database import every, set_columns, table_of
+from session_service.prepared import Prepared
 
 _COMMAND: Final = table_of(CommandTable)
 OPEN: Final = (CommandState.CREATED, CommandState.PUBLISHED, CommandState.ACCEPTED)
 UNSETTLED: Final = (*OPEN, CommandState.UNKNOWN)
 
-_INSERT: Final = insert(_COMMAND)
-_BY_ID: Final = select(_COMMAND).where(_COMMAND.c.id == bindparam("id_"))
+# As the indexes have it: a partial index serves a query that names the very same states, and no parameters for them.
+_IS_CREATED: Final = _COMMAND.c.state == bindparam("created_", CommandState.CREATED, literal_execute=True)
+_IS_OPEN: Final = _COMMAND.c.state.in_(bindparam("open_", OPEN, expanding=True, literal_execute=True))
+_INSERT: Final = Prepared(insert(_COMMAND))
+_BY_ID: Final = Prepared(select(_COMMAND).where(_COMMAND.c.id == bindparam("id_")))
 _OUTBOX: Final = (
     select(_COMMAND)
-    .where(_COMMAND.c.state == CommandState.CREATED, _COMMAND.c.created_at_ms < bindparam("before_"))
+    .where(_IS_CREATED, _COMMAND.c.created_at_ms < bindparam("before_"))
     .order_by(_COMMAND.c.created_at_ms)
     .limit(bindparam("limit_"))
 )
 _GIVE_UP: Final = (
     update(_COMMAND)
-    .where(_COMMAND.c.state.in_(OPEN), _COMMAND.c.deadline_at_ms < bindparam("before_"))
+    .where(_IS_OPEN, _COMMAND.c.deadline_at_ms < bindparam("before_"))
     .values(state=CommandState.UNKNOWN)
 )
 _PUBLISHED: Final = (
@@ -36,12 +40,12 @@ _PUBLISHED: Final = (
 
 def add(connection: Connection, row: CommandRow) -> None:
     """Store a new command."""
-    connection.execute(_INSERT, row.model_dump())
+    _INSERT.run(connection, row.model_dump())
 
 
 def by_id(connection: Connection, command_id: str) -> CommandRow | None:
     """Return one command."""
-    return first(connection, CommandRow, _BY_ID, id_=command_id)
+    return _BY_ID.one(connection, CommandRow, id_=command_id)
 
 
 def of_device(connection: Connection, device_id: str, limit: int) -> list[CommandRow]:

@@ -11,6 +11,7 @@ from session_service.database import set_columns, table_of
 from session_service.devices.anchor import Anchor
 from session_service.devices.model import Device, DeviceBoot, DeviceState
 from session_service.fleet.model import ReportRow, ReportTable
+from session_service.prepared import Prepared
 
 _REPORT: Final = table_of(ReportTable)
 _STATE: Final = table_of(DeviceState)
@@ -29,7 +30,7 @@ class Reporter:
     anchor: Anchor | None
 
 
-_REPORTER: Final = (
+_REPORTER: Final = Prepared(
     select(
         _STATE.c.journal_id,
         _STATE.c.acked_through,
@@ -49,17 +50,17 @@ _OF_ANOTHER: Final = select(
     exists().where(_REPORT.c.journal_id == bindparam("journal_"), _REPORT.c.device_id != bindparam("device_"))
 )
 _LAST_DATED: Final = select(func.max(_REPORT.c.at_ms)).where(_REPORT.c.device_id == bindparam("device_"))
-_ADD: Final = insert(_REPORT)
+_ADD: Final = Prepared(insert(_REPORT))
 _KEYS: Final = select(_DEVICE.c.report_key_pem).where(_DEVICE.c.id == bindparam("device_"))
 
 
 def reporter(connection: Connection, device_id: str, boot_id: str) -> Reporter | None:
     """Return a device as its report needs it, and lock it; ``None`` if it is not registered."""
-    row = connection.execute(_REPORTER, {"device_": device_id, "boot_": boot_id}).first()
+    row = _REPORTER.first(connection, device_=device_id, boot_=boot_id)
     if row is None:
         return None
-    anchor = None if row.anchor_at_ms is None else Anchor(uptime_ms=row.anchor_uptime_ms, at_ms=row.anchor_at_ms)
-    return Reporter(row.journal_id, row.acked_through, row.boot_id, row.last_at_ms, anchor)
+    uptime_ms, at_ms = row.pop("anchor_uptime_ms"), row.pop("anchor_at_ms")
+    return Reporter(**row, anchor=None if at_ms is None else Anchor(uptime_ms=uptime_ms, at_ms=at_ms))
 
 
 def stored_through(connection: Connection, device_id: str, journal_id: str) -> int:
@@ -80,7 +81,7 @@ def last_dated_ms(connection: Connection, device_id: str) -> int | None:
 
 def add(connection: Connection, row: ReportRow) -> None:
     """Store a report. The database refuses a second one of its number."""
-    connection.execute(_ADD, row.model_dump())
+    _ADD.run(connection, row.model_dump())
 
 
 def note_state(connection: Connection, device_id: str, **values: Any) -> None:  # noqa: ANN401 - columns

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, Table, and_, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from session_service.database import first, table_of
@@ -25,6 +25,7 @@ from session_service.ledger.model import (
     Wallet,
 )
 from session_service.ledger.rules import Balances, Leg
+from session_service.prepared import Prepared, Row
 from session_service.riders.model import Rider
 
 _ACCOUNT: Final = table_of(Account)
@@ -58,16 +59,16 @@ class LockedHold(NamedTuple):
     ended: HoldEndKind | None
 
 
-def _insert_new(table: Table) -> dict[str, Any]:
+def _insert_new(table: Table) -> dict[str, Prepared]:
     """Return an insert for each database that leaves a row alone that is there already."""
     return {
-        "sqlite": sqlite.insert(table).on_conflict_do_nothing(),
-        "postgresql": postgresql.insert(table).on_conflict_do_nothing(),
+        "sqlite": Prepared(sqlite.insert(table).on_conflict_do_nothing()),
+        "postgresql": Prepared(postgresql.insert(table).on_conflict_do_nothing()),
     }
 
 
 _BALANCES: Final = (_WALLET.c.balance_minor, _WALLET.c.held_minor, _WALLET.c.debt_minor)
-_LOCK_WALLET: Final = (
+_LOCK_WALLET: Final = Prepared(
     select(_WALLET.c.currency, _RIDER.c.token_nonce, *_BALANCES)
     .join_from(_WALLET, _RIDER, _RIDER.c.id == _WALLET.c.rider_id)
     .where(_WALLET.c.rider_id == bindparam("rider_"))
@@ -87,16 +88,16 @@ _HOLD_AND_WALLET: Final = (
     .join(_HOLD_END, _HOLD_END.c.hold_id == _HOLD.c.id, isouter=True)
     .with_for_update(of=_WALLET)
 )
-_LOCK_HOLD: Final = _HOLD_AND_WALLET.where(_HOLD.c.id == bindparam("hold_"))
-_LOCK_SESSION: Final = _HOLD_AND_WALLET.where(_HOLD.c.session_id == bindparam("session_"))
+_LOCK_HOLD: Final = Prepared(_HOLD_AND_WALLET.where(_HOLD.c.id == bindparam("hold_")))
+_LOCK_SESSION: Final = Prepared(_HOLD_AND_WALLET.where(_HOLD.c.session_id == bindparam("session_")))
 _FIND_HOLD: Final = select(_HOLD).where(_HOLD.c.id == bindparam("hold_"))
 _HOLD_ENDED: Final = select(_HOLD_END.c.kind).where(_HOLD_END.c.hold_id == bindparam("hold_"))
 _INSERT_HOLD: Final = _insert_new(_HOLD)
 _INSERT_HOLD_END: Final = _insert_new(_HOLD_END)
 _INSERT_TRANSFER: Final = _insert_new(_TRANSFER)
 _INSERT_ACCOUNT: Final = _insert_new(_ACCOUNT)
-_INSERT_POSTING: Final = insert(_POSTING)
-_SAVE_WALLET: Final = (
+_INSERT_POSTING: Final = Prepared(insert(_POSTING))
+_SAVE_WALLET: Final = Prepared(
     update(_WALLET)
     .where(_WALLET.c.rider_id == bindparam("rider_"))
     .values(balance_minor=bindparam("balance_"), held_minor=bindparam("held_"), debt_minor=bindparam("debt_"))
@@ -124,7 +125,7 @@ _READ_WALLET: Final = (
 def add_accounts(connection: Connection, accounts: Sequence[Account]) -> None:
     """Store those accounts that are not there yet."""
     for account in accounts:
-        connection.execute(_INSERT_ACCOUNT[connection.dialect.name], account.model_dump())
+        _INSERT_ACCOUNT[connection.dialect.name].run(connection, account.model_dump())
 
 
 def currency_of(connection: Connection, account_id: str) -> str | None:
@@ -146,7 +147,7 @@ def read_wallet(connection: Connection, rider_id: str, token_nonce: str) -> Wall
 
 def lock_wallet(connection: Connection, rider_id: str) -> LockedWallet | None:
     """Lock the wallet and return it, or ``None`` if there is no such rider."""
-    row = connection.execute(_LOCK_WALLET, {"rider_": rider_id}).mappings().first()
+    row = _LOCK_WALLET.first(connection, rider_=rider_id)
     return None if row is None else LockedWallet(rider_id, row["currency"], _balances(row), row["token_nonce"])
 
 
@@ -155,15 +156,15 @@ def lock_hold(connection: Connection, hold_id: str) -> LockedHold | None:
 
     The end may be missing if another transaction wrote it while this one waited: ``end_hold`` tells.
     """
-    return _locked(connection.execute(_LOCK_HOLD, {"hold_": hold_id}).mappings().first())
+    return _locked(_LOCK_HOLD.first(connection, hold_=hold_id))
 
 
 def lock_session(connection: Connection, session_id: str) -> LockedHold | None:
     """Like ``lock_hold``, by the session."""
-    return _locked(connection.execute(_LOCK_SESSION, {"session_": session_id}).mappings().first())
+    return _locked(_LOCK_SESSION.first(connection, session_=session_id))
 
 
-def _locked(row: RowMapping | None) -> LockedHold | None:
+def _locked(row: Row | None) -> LockedHold | None:
     if row is None:
         return None
     ended = None if row["kind"] is None else HoldEndKind(row["kind"])
@@ -172,14 +173,14 @@ def _locked(row: RowMapping | None) -> LockedHold | None:
     )
 
 
-def _balances(row: RowMapping) -> Balances:
+def _balances(row: Row) -> Balances:
     return Balances(row["balance_minor"], row["held_minor"], row["debt_minor"])
 
 
 def save_wallet(connection: Connection, rider_id: str, balances: Balances) -> None:
     """Store the new balances of a wallet that this transaction has locked."""
-    connection.execute(
-        _SAVE_WALLET,
+    _SAVE_WALLET.run(
+        connection,
         {
             "rider_": rider_id,
             "balance_": balances.balance_minor,
@@ -191,7 +192,7 @@ def save_wallet(connection: Connection, rider_id: str, balances: Balances) -> No
 
 def add_hold(connection: Connection, hold: dict[str, Any]) -> bool:
     """Store a hold; return ``False`` and change nothing if its id or its session has one."""
-    return bool(connection.execute(_INSERT_HOLD[connection.dialect.name], hold).rowcount)
+    return bool(_INSERT_HOLD[connection.dialect.name].run(connection, hold))
 
 
 def find_hold(connection: Connection, hold_id: str) -> Hold | None:
@@ -204,7 +205,7 @@ def end_hold(
 ) -> bool:
     """Write down that a hold has ended; return ``False`` and change nothing if it had."""
     values = {"hold_id": hold_id, "kind": kind, "transfer_id": transfer_id, "at_ms": at_ms}
-    return bool(connection.execute(_INSERT_HOLD_END[connection.dialect.name], values).rowcount)
+    return bool(_INSERT_HOLD_END[connection.dialect.name].run(connection, values))
 
 
 def how_ended(connection: Connection, hold_id: str) -> HoldEndKind | None:
@@ -215,7 +216,7 @@ def how_ended(connection: Connection, hold_id: str) -> HoldEndKind | None:
 
 def add_transfer(connection: Connection, transfer: dict[str, Any]) -> bool:
     """Store a transfer without its legs; return ``False`` and change nothing if its key has one."""
-    return bool(connection.execute(_INSERT_TRANSFER[connection.dialect.name], transfer).rowcount)
+    return bool(_INSERT_TRANSFER[connection.dialect.name].run(connection, transfer))
 
 
 def add_legs(connection: Connection, transfer_id: str, currency: str, legs: Sequence[Leg]) -> None:
@@ -231,7 +232,7 @@ def add_legs(connection: Connection, transfer_id: str, currency: str, legs: Sequ
         }
         for number, leg in enumerate(legs)
     ]
-    connection.execute(_INSERT_POSTING, rows)
+    _INSERT_POSTING.run_many(connection, rows)
 
 
 def find_transfer(connection: Connection, key: str) -> Transfer | None:

@@ -7,10 +7,11 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, insert, select
 
 from session_service.database import table_of
+from session_service.prepared import Prepared
 from session_service.pricing.model import TariffRow
 
 _TARIFF: Final = table_of(TariffRow)
-_IN_FORCE: Final = (
+_IN_FORCE: Final = Prepared(
     select(_TARIFF.c.terms)
     .where(_TARIFF.c.kind == bindparam("kind_"), _TARIFF.c.in_force_from_ms <= bindparam("at_"))
     .order_by(_TARIFF.c.in_force_from_ms.desc(), _TARIFF.c.id.desc())
@@ -25,7 +26,7 @@ _KINDS: Final = select(_TARIFF.c.kind).distinct().order_by(_TARIFF.c.kind)
 
 def terms_in_force(connection: Connection, kind: str, at_ms: int) -> str | None:
     """Return the terms of the newest tariff that is in force at ``at_ms``, or ``None``."""
-    terms: str | None = connection.execute(_IN_FORCE, {"kind_": kind, "at_": at_ms}).scalar()
+    terms: str | None = _IN_FORCE.value(connection, kind_=kind, at_=at_ms)
     return terms
 
 

@@ -26,7 +26,7 @@ class Session(SQLModel):
 
     id: str = Field(primary_key=True, max_length=26)
     rider_id: str = Field(foreign_key="rider.id", max_length=26, index=True)
-    device_id: str = Field(foreign_key="device.id", max_length=10, index=True)
+    device_id: str = Field(foreign_key="device.id", max_length=10)
     label_id: str = Field(foreign_key="label.id", max_length=10)
     kind: str = Field(max_length=10)
     number: int
@@ -60,6 +60,7 @@ class SessionTable(Session, table=True):
         CheckConstraint(f"state IN ({', '.join(repr(str(s)) for s in SessionState)})", name="session_state"),
         CheckConstraint("fare_minor >= 0 AND paid_minor >= 0 AND paid_minor <= fare_minor", name="session_fare"),
         Index("session_live_device", "device_id", unique=True, sqlite_where=_LIVE_SQL, postgresql_where=_LIVE_SQL),
+        Index("session_of_device", "device_id", "id"),
         Index("session_due", "act_at_real_ms", sqlite_where=_LIVE_SQL, postgresql_where=_LIVE_SQL),
     )
 

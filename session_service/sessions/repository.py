@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, exists, insert, or_, select
+from sqlalchemy import Connection, bindparam, exists, insert, select
 from sqlalchemy.sql import Select
 
 from session_service.database import every, first, set_columns, table_of
 from session_service.devices.model import Device, DeviceBoot, DeviceState
 from session_service.labels.model import Label
 from session_service.ledger.model import HoldEnd
+from session_service.prepared import Prepared
 from session_service.sessions.machine import LIVE, SessionState
 from session_service.sessions.model import Session, SessionEvent, SessionEventTable, SessionTable
 
@@ -47,7 +48,9 @@ class Target:
     taken: bool
 
 
-_TARGET: Final = (
+# As the indexes have it: a partial index serves a query that names the very same states, and no parameters for them.
+_IS_LIVE: Final = _SESSION.c.state.in_(bindparam("live_", sorted(LIVE), expanding=True, literal_execute=True))
+_TARGET: Final = Prepared(
     select(
         _LABEL.c.id.label("label_id"),
         _LABEL.c.generation,
@@ -62,7 +65,7 @@ _TARGET: Final = (
         _STATE.c.boot_id,
         _BOOT.c.anchor_uptime_ms,
         _BOOT.c.anchor_at_ms,
-        exists().where(_SESSION.c.device_id == _DEVICE.c.id, _SESSION.c.state.in_(LIVE)).label("taken"),
+        exists().where(_SESSION.c.device_id == _DEVICE.c.id, _IS_LIVE).label("taken"),
     )
     .join_from(_LABEL, _DEVICE, _LABEL.c.device_id == _DEVICE.c.id)
     .join(_STATE, _STATE.c.device_id == _DEVICE.c.id)
@@ -76,30 +79,20 @@ _LOCK_BY_LABEL: Final = (
     .where(_LABEL.c.id == bindparam("label_"))
     .with_for_update(of=_STATE)
 )
-_BY_ID: Final = select(_SESSION).where(_SESSION.c.id == bindparam("id_"))
-_LATER: Final = _SESSION.alias("later")
-_ON_DEVICE: Final = (
-    select(_SESSION)
-    .where(
-        _SESSION.c.device_id == bindparam("device_"),
-        _SESSION.c.state.in_((*LIVE, SessionState.REVIEW)),
-        or_(
-            _SESSION.c.state != SessionState.REVIEW,
-            ~exists().where(_LATER.c.device_id == _SESSION.c.device_id, _LATER.c.id > _SESSION.c.id),
-        ),
-    )
-    .order_by(_SESSION.c.id.desc())
-    .limit(1)
+_BY_ID: Final = Prepared(select(_SESSION).where(_SESSION.c.id == bindparam("id_")))
+_LIVE_ON: Final = Prepared(select(_SESSION).where(_SESSION.c.device_id == bindparam("device_"), _IS_LIVE))
+_NEWEST_ON: Final = Prepared(
+    select(_SESSION).where(_SESSION.c.device_id == bindparam("device_")).order_by(_SESSION.c.id.desc()).limit(1)
 )
 _DUE: Final = (
     select(_SESSION.c.id, _SESSION.c.device_id)
-    .where(_SESSION.c.state.in_(LIVE), _SESSION.c.act_at_real_ms <= bindparam("now_"))
+    .where(_IS_LIVE, _SESSION.c.act_at_real_ms <= bindparam("now_"))
     .order_by(_SESSION.c.act_at_real_ms)
     .limit(bindparam("limit_"))
 )
-_INSERT: Final = insert(_SESSION)
-_ADD_EVENT: Final = insert(_EVENT)
-_EVENTS: Final = (
+_INSERT: Final = Prepared(insert(_SESSION))
+_ADD_EVENT: Final = Prepared(insert(_EVENT))
+_EVENTS: Final = Prepared(
     select(_EVENT)
     .where(_EVENT.c.session_id == bindparam("id_"), _EVENT.c.seq > bindparam("after_"))
     .order_by(_EVENT.c.seq)
@@ -114,7 +107,7 @@ def target(connection: Connection, label_id: str, *, lock: bool) -> Target | Non
     """
     if lock and connection.dialect.name == "postgresql":
         connection.execute(_LOCK_BY_LABEL, {"label_": label_id})
-    row = connection.execute(_TARGET, {"label_": label_id}).mappings().first()
+    row = _TARGET.first(connection, label_=label_id)
     return None if row is None else Target(**row)
 
 
@@ -126,7 +119,7 @@ def lock_device(connection: Connection, device_id: str) -> None:
 
 def by_id(connection: Connection, session_id: str) -> Session | None:
     """Return one session."""
-    return first(connection, Session, _BY_ID, id_=session_id)
+    return _BY_ID.one(connection, Session, id_=session_id)
 
 
 def on_device(connection: Connection, device_id: str) -> Session | None:
@@ -134,7 +127,11 @@ def on_device(connection: Connection, device_id: str) -> Session | None:
 
     Once the device has been let again, what it senses is not about the earlier rider.
     """
-    return first(connection, Session, _ON_DEVICE, device_=device_id)
+    live = _LIVE_ON.one(connection, Session, device_=device_id)
+    if live is not None:
+        return live
+    newest = _NEWEST_ON.one(connection, Session, device_=device_id)
+    return newest if newest is not None and newest.state == SessionState.REVIEW else None
 
 
 def due(connection: Connection, now_ms: int, limit: int) -> list[tuple[str, str]]:
@@ -145,12 +142,12 @@ def due(connection: Connection, now_ms: int, limit: int) -> list[tuple[str, str]
 
 def add(connection: Connection, row: Session) -> None:
     """Store a new session. The database refuses a second live one for its device."""
-    connection.execute(_INSERT, row.model_dump())
+    _INSERT.run(connection, row.model_dump())
 
 
 def add_events(connection: Connection, rows: list[SessionEvent]) -> None:
     """Store moves of a session."""
-    connection.execute(_ADD_EVENT, [row.model_dump() for row in rows])
+    _ADD_EVENT.run_many(connection, [row.model_dump() for row in rows])
 
 
 def change(connection: Connection, session_id: str, **values: Any) -> None:  # noqa: ANN401 - columns
@@ -160,7 +157,7 @@ def change(connection: Connection, session_id: str, **values: Any) -> None:  # n
 
 def events(connection: Connection, session_id: str, after_seq: int = 0) -> list[SessionEvent]:
     """Return a session's moves past ``after_seq``, in order."""
-    return every(connection, SessionEvent, _EVENTS, id_=session_id, after_=after_seq)
+    return _EVENTS.every(connection, SessionEvent, id_=session_id, after_=after_seq)
 
 
 def of_rider(connection: Connection, rider_id: str, limit: int) -> list[Session]:

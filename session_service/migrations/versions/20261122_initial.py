@@ -354,7 +354,8 @@ def _sessions() -> None:
         ),
         sa.CheckConstraint("fare_minor >= 0 AND paid_minor >= 0 AND paid_minor <= fare_minor", name="session_fare"),
     )
-    _index("session", "rider_id", "device_id")
+    _index("session", "rider_id")
+    op.create_index("session_of_device", "session", ["device_id", "id"])
     _partial("session_live_device", "session", ["device_id"], LIVE, unique=True)
     _partial("session_due", "session", ["act_at_real_ms"], LIVE)
     _session_events()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
 from session_service.ledger import service
 from tests.session_service.ledger.wallets import NOW_MS, hold, rider_with, settle
@@ -13,13 +14,15 @@ from tests.session_service.ledger.wallets import NOW_MS, hold, rider_with, settl
 def statements(connection: Connection, work: Callable[[], object]) -> list[str]:
     """Return the first word of each statement that ``work`` runs."""
     words: list[str] = []
+    driver: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
 
-    def count(_c: Connection, _cursor: object, statement: str, *_rest: object) -> None:
-        words.append(statement.split(maxsplit=1)[0])
+    def count(statement: str) -> None:
+        if not statement.startswith("--"):  # a trigger's, which comes with its statement
+            words.append(statement.split(maxsplit=1)[0])
 
-    event.listen(connection, "before_cursor_execute", count)
+    driver.set_trace_callback(count)
     work()
-    event.remove(connection, "before_cursor_execute", count)
+    driver.set_trace_callback(None)
     return words
 
 

@@ -1,0 +1,61 @@
+"""What runs for every rider, or every second, finds its rows by an index: a fleet is years old one day."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+from sqlalchemy import Connection, Select, Update
+from sqlalchemy.sql.dml import UpdateBase
+
+from session_service import idempotency
+from session_service.commands import repository as commands
+from session_service.devices import heartbeats
+from session_service.devices import repository as devices
+from session_service.fleet import repository as fleet
+from session_service.ledger import repository as ledger
+from session_service.prepared import Prepared
+from session_service.sessions import repository as sessions
+
+PARTS = {"_HOLD_AND_WALLET"}  # of other statements
+
+
+def statements(module: ModuleType) -> list[tuple[str, Select[object] | UpdateBase]]:
+    """Return the statements that a module keeps, by name."""
+    kept = ((name, it._statement if isinstance(it, Prepared) else it) for name, it in vars(module).items())
+    return [(name, it) for name, it in kept if isinstance(it, Select | Update) and name not in PARTS]
+
+
+def plan(connection: Connection, statement: Select[object] | UpdateBase) -> list[str]:
+    compiled = statement.compile(dialect=connection.dialect)
+    required = (bind for bind in compiled.binds.values() if bind.required)
+    state = compiled.construct_expanded_state({bind.key: ["x"] if bind.expanding else "x" for bind in required})
+    values = tuple(state.parameters[name] for name in state.positiontup or ())
+    return [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {state.statement}", values)]
+
+
+@pytest.mark.parametrize("module", [commands, devices, fleet, heartbeats, idempotency, ledger, sessions])
+def test_no_statement_reads_a_whole_table(connection: Connection, module: ModuleType) -> None:
+    found = statements(module)
+    assert found
+    for name, statement in found:
+        steps = plan(connection, statement)
+        assert not [step for step in steps if step.startswith("SCAN ") and step != "SCAN CONSTANT ROW"], (name, steps)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "index"),
+    [
+        (sessions, "_TARGET", "session_live_device"),
+        (sessions, "_LIVE_ON", "session_live_device"),
+        (sessions, "_NEWEST_ON", "session_of_device"),
+        (sessions, "_DUE", "session_due"),
+        (commands, "_OUTBOX", "command_outbox"),
+        (commands, "_GIVE_UP", "command_unanswered"),
+    ],
+)
+def test_what_is_asked_all_the_time_has_an_index_of_its_own(
+    connection: Connection, module: ModuleType, name: str, index: str
+) -> None:
+    steps = plan(connection, dict(statements(module))[name])
+    assert any(index in step for step in steps), steps

@@ -55,11 +55,11 @@ from session_service.web.label_page import router as label_page_router
 logger = logging.getLogger(__name__)
 
 BODY_MAX_BYTES: Final = 64_000  # every body but a photograph is a few fields
-ROUTERS: Final = (
+ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
+    sessions_router,
+    scans_router,
     riders_router,
     ledger_router,
-    scans_router,
-    sessions_router,
     pricing_router,
     devices_router,
     labels_router,

@@ -23,9 +23,14 @@ class Context:
     database: Database
 
 
-async def context(request: Request) -> Context:
+def context_of(request: Request) -> Context:
     """Return the service that the request came to."""
     return cast("Context", request.app.state.context)
+
+
+async def context(request: Request) -> Context:
+    """``context_of``, as a dependency."""
+    return context_of(request)
 
 
 InContext = Annotated[Context, Depends(context)]

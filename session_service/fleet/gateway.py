@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +18,8 @@ import aiomqtt
 from sqlalchemy.exc import SQLAlchemyError
 
 from broker.contract import keys, topics
-from broker.contract.envelope import PublicKey, RejectedError, Rejection, open_sealed
+from broker.contract.envelope import RejectedError, Rejection, open_sealed
+from broker.contract.jws import PublicKey
 from broker.contract.messages import VERSION, CommandReport, Heartbeat, Report, ReportAck
 from session_service import metrics
 from session_service.clock import Clock
@@ -46,11 +47,25 @@ NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)  # with Nagle's
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """A verified message, with the signed text as it came."""
+class _Arrived:
+    """A message as it came, from whom its topic says that it is. Nothing of it is to be believed yet."""
 
-    message: Report | Heartbeat
-    token: bytes
+    device: str
+    channel: topics.Channel
+    payload: bytes
+
+
+def _handing_to(take: Callable[[aiomqtt.Message], None]) -> type[asyncio.Queue[aiomqtt.Message]]:
+    """Return a queue for aiomqtt that is always empty: ``take`` gets each message as it comes.
+
+    Its own way is a queue, a task and a wait for each message, and a rider waits meanwhile.
+    """
+
+    class Delivery(asyncio.Queue[aiomqtt.Message]):
+        def put_nowait(self, item: aiomqtt.Message) -> None:
+            take(item)
+
+    return Delivery
 
 
 class Gateway:
@@ -69,7 +84,7 @@ class Gateway:
         self._database = database
         self._dispatcher = dispatcher
         self._live = live
-        self._shards: list[asyncio.Queue[_Said]] = [asyncio.Queue(SHARD_BACKLOG) for _ in range(SHARDS)]
+        self._shards: list[asyncio.Queue[_Arrived]] = [asyncio.Queue(SHARD_BACKLOG) for _ in range(SHARDS)]
         self._heartbeats: dict[str, Beat] = {}
         self._boots: dict[str, str] = {}
         self._acks: dict[str, ReportAck] = {}
@@ -95,8 +110,8 @@ class Gateway:
                     await self._subscribe(client)
                     self._up(client)
                     delay_s = 0.1
-                    async for message in client.messages:
-                        await self._hear(message)
+                    async for _ in client.messages:
+                        pass  # there are none here; it raises when the connection is lost
             except aiomqtt.MqttError as error:
                 if (task := asyncio.current_task()) is not None and task.cancelling():
                     raise asyncio.CancelledError from error  # closing failed in place of the cancellation
@@ -117,7 +132,7 @@ class Gateway:
             clean_session=True,
             keepalive=10,
             timeout=5,
-            max_queued_incoming_messages=SHARDS * SHARD_BACKLOG,
+            queue_type=_handing_to(self._hear),
             max_inflight_messages=INFLIGHT,
             max_concurrent_outgoing_calls=INFLIGHT,
             socket_options=NO_DELAY,
@@ -147,40 +162,33 @@ class Gateway:
 
     # -- What devices say
 
-    async def _hear(self, message: aiomqtt.Message) -> None:
-        """Verify a message and queue it with its device's others; one that is no good is counted and dropped."""
+    def _hear(self, message: aiomqtt.Message) -> None:
+        """Queue a message with its device's others. Called by the MQTT client as it comes; never raises."""
         device = channel = "unknown"
         try:
             device, channel = topics.parse(str(message.topic))
-            said = await self._verified(device, channel, message)
-            self._shards[hash(device) % SHARDS].put_nowait(said)
+            if message.retain:  # said at some time, to nobody in particular
+                raise RejectedError(Rejection.RETAINED)  # noqa: TRY301 - counted with all the others
+            if not isinstance(message.payload, bytes) or not message.payload:
+                raise RejectedError(Rejection.MALFORMED, "empty")  # noqa: TRY301
+            self._shards[hash(device) % SHARDS].put_nowait(_Arrived(device, channel, message.payload))
         except RejectedError as rejected:
             self._reject(device, channel, rejected.reason, str(rejected))
         except ValueError:
             self._reject(device, channel, Rejection.MALFORMED, "topic")
         except asyncio.QueueFull:
             self._reject(device, channel, "overload", "the backlog is full")
-        except (SQLAlchemyError, OSError) as error:
-            # Whose key it should be signed with cannot be asked for now. The device says it again.
-            self._reject(device, channel, "database", str(error))
-        else:
-            metrics.MESSAGES.labels(channel).inc()
 
-    async def _verified(self, device: str, channel: topics.Channel, arrived: aiomqtt.Message) -> _Said:
-        payload = arrived.payload
-        if arrived.retain:  # said at some time, to nobody in particular
-            raise RejectedError(Rejection.RETAINED)
-        if not isinstance(payload, bytes) or not payload:
-            raise RejectedError(Rejection.MALFORMED, "empty")
-        key = await self._key_of(device)
+    async def _verified(self, arrived: _Arrived) -> Report | Heartbeat:
+        key = await self._key_of(arrived.device)
         message: Report | Heartbeat
-        if channel is topics.Channel.REPORT:
-            message = open_sealed(payload, Report, lambda _: key)
+        if arrived.channel is topics.Channel.REPORT:
+            message = open_sealed(arrived.payload, Report, lambda _: key)
         else:
-            message = open_sealed(payload, Heartbeat, lambda _: key)
-        if message.device != device:
+            message = open_sealed(arrived.payload, Heartbeat, lambda _: key)
+        if message.device != arrived.device:
             raise RejectedError(Rejection.WRONG_DEVICE)
-        return _Said(message, payload)
+        return message
 
     async def _key_of(self, device: str) -> PublicKey | None:
         if device in self._keys:
@@ -197,20 +205,32 @@ class Gateway:
         metrics.REJECTED.labels(channel, reason).inc()
         self._complaints.warn(device, "message dropped device=%s channel=%s reason=%s: %s", channel, reason, detail)
 
-    async def _work_off(self, shard: asyncio.Queue[_Said]) -> None:
+    async def _work_off(self, shard: asyncio.Queue[_Arrived]) -> None:
         while True:
-            said = await shard.get()
+            arrived = await shard.get()
             try:
-                if isinstance(said.message, Heartbeat):
-                    await self._take_heartbeat(said.message)
-                else:
-                    await self._take_report(said.message, said.token.decode())
-            except (SQLAlchemyError, OSError):
-                # The report was not stored and is not acknowledged, so the device says it again.
-                logger.exception("message not handled device=%s", said.message.device)
+                await self._take(arrived)
+            except RejectedError as rejected:
+                self._reject(arrived.device, arrived.channel, rejected.reason, str(rejected))
+            except (SQLAlchemyError, OSError) as error:
+                # It was not stored and is not acknowledged, so the device says it again.
+                self._reject(arrived.device, arrived.channel, "database", str(error))
             except Exception:
                 # A mistake of ours about one message must not make us deaf to all devices.
-                logger.exception("message not understood device=%s", said.message.device)
+                logger.exception("message not understood device=%s", arrived.device)
+
+    async def _take(self, arrived: _Arrived) -> None:
+        """Let a message take effect if its device has signed it.
+
+        Raises:
+            RejectedError: it is no good.
+        """
+        message = await self._verified(arrived)
+        if isinstance(message, Heartbeat):
+            await self._take_heartbeat(message)
+        else:
+            await self._take_report(message, arrived.payload.decode())
+        metrics.MESSAGES.labels(arrived.channel).inc()
 
     async def _stored(self, report: Report, token: str) -> Receipt:
         try:

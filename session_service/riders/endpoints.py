@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from sqlalchemy import Connection
 
-from session_service.context import InContext, bearer_token
+from session_service.context import InContext, bearer_token, context_of
 from session_service.errors import NotSignedInError
 from session_service.idempotency import Answer, SecretOnceOf, answer_once
 from session_service.riders import service
@@ -17,13 +17,13 @@ from session_service.riders.token import SIGN_IN, RiderIdentity, make_token, rea
 router = APIRouter(tags=["riders"])
 
 
-async def signed_in_rider(request: Request, context: InContext) -> RiderIdentity:
+async def signed_in_rider(request: Request) -> RiderIdentity:
     """Return who is asking, by the token's mac alone. Whoever uses the identity compares its nonce with the row's.
 
     Raises:
         NotSignedInError: there is no token, or it is not one of ours.
     """
-    identity = read_token(context.secrets.token_secret, bearer_token(request))
+    identity = read_token(context_of(request).secrets.token_secret, bearer_token(request))
     if identity is None:
         raise NotSignedInError(SIGN_IN)
     return identity

@@ -15,21 +15,21 @@ from fastapi import Depends, Request, Response
 from sqlalchemy import Connection
 
 from session_service.clock import new_id
-from session_service.commands.dispatcher import Dispatcher, InDispatcher
-from session_service.context import Context, InContext
-from session_service.idempotency import Answer, Once, OnceOf, claim
+from session_service.commands.dispatcher import Dispatcher
+from session_service.context import Context
+from session_service.idempotency import Answer, IdempotencyKey, Once, claim, once
 from session_service.labels.token import LabelParts
 from session_service.riders import service as riders
-from session_service.riders.endpoints import InRider
+from session_service.riders.endpoints import signed_in_rider
 from session_service.riders.token import RiderIdentity
 from session_service.sessions import repository
-from session_service.sessions.live import Change, InLive, Live, first_outcome
+from session_service.sessions.live import Change, Live, first_outcome
 from session_service.sessions.machine import Event, allows
 from session_service.sessions.model import Session
 from session_service.sessions.moves import change_of
 from session_service.sessions.schemas import SessionOut
 from session_service.sessions.service import START_EVENTS, Moved, Sessions
-from session_service.waiting import InWait
+from session_service.waiting import Prefer, wait_s
 
 Act = Callable[[Connection, Session], Moved]
 """A rule that a rider's button sets off on an own session."""
@@ -112,24 +112,20 @@ def _stored_outcome(asked: Asked, connection: Connection) -> Change | None:
     return next((change for change in changes if change.ends_the_wait), None)
 
 
-async def asking(  # noqa: PLR0913, PLR0917 - dependencies
-    context: InContext,
-    sessions: InRules,
-    dispatcher: InDispatcher,
-    live: InLive,
-    rider: InRider,
-    named: OnceOf,
-    wait_s: InWait,
-) -> Asking:
-    """Return the request. Asynchronous, because FastAPI calls anything else, a class too, in a thread."""
+async def asking(request: Request, key: IdempotencyKey = None, prefer: Prefer = None) -> Asking:
+    """Return the request. One dependency and no more: each takes FastAPI longer than a statement takes the database.
+
+    It is asynchronous, because FastAPI calls anything else, a class too, in a thread.
+    """
+    parts = request.app.state
     return Asking(
-        context=context,
-        sessions=sessions,
-        dispatcher=dispatcher,
-        live=live,
-        rider=rider,
-        named=named,
-        wait_s=wait_s,
+        context=parts.context,
+        sessions=parts.sessions,
+        dispatcher=parts.dispatcher,
+        live=parts.live,
+        rider=await signed_in_rider(request),
+        named=await once(request, key),
+        wait_s=wait_s(prefer),
     )
 
 

@@ -35,11 +35,12 @@ NOT_KNOWN_YET: Final[dict[int | str, dict[str, Any]]] = {
 
 
 @router.post("/v1/sessions", status_code=201, response_model=SessionOut, responses=NOT_KNOWN_YET)
-async def start(context: InContext, asking: InAsking, wish: StartIn) -> Response:
+async def start(asking: InAsking, wish: StartIn) -> Response:
     """Start a session. With ``Prefer: wait=N`` the answer waits up to N seconds for the lock's own word."""
-    began_ms = context.clock.now_ms()
+    clock = asking.context.clock
+    began_ms = clock.now_ms()
     response = await asking.start(asking.sessions.genuine_label(wish.label))
-    metrics.UNLOCK_SECONDS.labels(str(response.status_code)).observe((context.clock.now_ms() - began_ms) / 1000)
+    metrics.UNLOCK_SECONDS.labels(str(response.status_code)).observe((clock.now_ms() - began_ms) / 1000)
     return response
 
 

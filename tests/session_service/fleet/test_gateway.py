@@ -19,7 +19,7 @@ from broker.contract.topics import Channel, topic
 from session_service.clock import Clock
 from session_service.commands.dispatcher import Dispatcher
 from session_service.database import Database, Work
-from session_service.fleet.gateway import Gateway
+from session_service.fleet.gateway import SHARD_BACKLOG, Gateway
 from session_service.secrets import load_secrets, make_secrets
 from session_service.sessions.live import Live
 from session_service.settings import Settings
@@ -91,14 +91,27 @@ def message(channel: Channel, payload: bytes) -> aiomqtt.Message:
     return aiomqtt.Message(topic(DEVICE, channel), payload, qos=1, retain=False, mid=1, properties=None)
 
 
+def rejected(channel: str, reason: str) -> float:
+    labels = {"channel": channel, "reason": reason}
+    return REGISTRY.get_sample_value("unlatch_messages_rejected_total", labels) or 0
+
+
 async def test_a_message_whose_key_cannot_be_looked_up_is_dropped_and_counted(gateway: Gateway) -> None:
-    labels = {"channel": "rpt", "reason": "database"}
-    before = REGISTRY.get_sample_value("unlatch_messages_rejected_total", labels) or 0
+    before = rejected("rpt", "database")
     bad = Bad(DEVICE, new_report_key())
 
-    await gateway._hear(message(Channel.REPORT, bad.signed(bad.report())))
+    gateway._hear(message(Channel.REPORT, bad.signed(bad.report())))
 
-    assert REGISTRY.get_sample_value("unlatch_messages_rejected_total", labels) == before + 1
+    await until(lambda: asyncio.sleep(0, rejected("rpt", "database")), lambda count: count == before + 1)
+
+
+async def test_what_comes_faster_than_it_can_be_handled_is_dropped_and_counted(gateway: Gateway) -> None:
+    before = rejected("hb", "overload")
+
+    for _ in range(SHARD_BACKLOG + 5):  # no worker has its turn meanwhile
+        gateway._hear(message(Channel.HEARTBEAT, b"junk"))
+
+    assert rejected("hb", "overload") == before + 5
 
 
 @pytest.mark.parametrize("channel", [Channel.REPORT, Channel.HEARTBEAT])
@@ -111,7 +124,7 @@ async def test_the_gateway_outlives_a_database_that_is_away(
 
     for _ in range(3):
         asked = database.asked
-        await gateway._hear(message(channel, bad.signed(said)))
+        gateway._hear(message(channel, bad.signed(said)))
         await until_asked_more(database, asked)
 
 
@@ -146,7 +159,7 @@ async def test_gathered_heartbeats_that_cannot_be_stored_do_not_end_the_gateway(
 
     for _ in range(2):
         asked = database.asked
-        await gateway._hear(message(Channel.HEARTBEAT, bad.signed(heartbeat)))
+        gateway._hear(message(Channel.HEARTBEAT, bad.signed(heartbeat)))
         await until_asked_more(database, asked)
 
 
@@ -159,7 +172,7 @@ async def test_a_mistake_about_one_message_does_not_make_deaf_to_others(
 
     for _ in range(2):
         asked = database.asked
-        await gateway._hear(message(Channel.HEARTBEAT, bad.signed(bad.heartbeat())))
+        gateway._hear(message(Channel.HEARTBEAT, bad.signed(bad.heartbeat())))
         await until_asked_more(database, asked)
 
     assert "message not understood" in caplog.text

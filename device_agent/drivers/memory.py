@@ -6,6 +6,7 @@ what an outside checker holds against the service's database.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -256,14 +257,21 @@ class MemoryLock:
             bolt=bolt,
         )
         if self._file is not None:
-            # Unbuffered: it is with the kernel when this returns, so killing the program does not lose it.
-            with self._file.open("ab", buffering=0) as lines:
-                lines.write(msgspec.json.encode(movement) + b"\n")
+            _append(self._file, msgspec.json.encode(movement) + b"\n")
         self.history.append(movement)
 
 
 def _nobody(_event: DriveEnded | SensorsChanged) -> None:
     """Hear nothing, until ``listen``."""
+
+
+def _append(file: Path, line: bytes) -> None:
+    """Write a line at the end. It is with the kernel when this returns, so killing the program does not lose it."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
 
 
 def _read_history(file: Path | None) -> list[Movement]:

@@ -2,8 +2,8 @@
 
 One HTTP request to a raw ASGI application; a transaction with as many rows as a Start writes, committed durably; a
 signed command over a real Mosquitto to a device in another process; its signed reply, verified; a second transaction,
-committed durably; the answer. No framework, no ORM, no rules. Run as a program, this module is that application or
-that device.
+committed durably; the answer. No framework, no ORM, no envelope, no rules. Run as a program, this module is that
+application or that device.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import socket
 import sqlite3
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
-import msgspec
 import uvicorn
 import uvloop
-from aiomqtt import Client, ProtocolVersion
+from aiomqtt import Client, Message, ProtocolVersion
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from jwt.api_jws import PyJWS
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from broker.contract import keys
 from broker.contract.topics import SERVICE_USER, Channel, topic
@@ -32,7 +32,8 @@ DEVICE: Final = "F00RF00RF0"
 START_ROWS: Final = 7  # session, hold, command, idempotency key, two events, and the wallet's row changed
 REPORT_ROWS: Final = 4  # report, event, and the command's, session's and device's rows changed
 NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
-JWS: Final = PyJWS(algorithms=["EdDSA", "ES256"])
+ECDSA: Final = ec.ECDSA(SHA256())
+NAME_BYTES: Final = 16
 ROW: Final = "x" * 400  # a stored session with its tariff has 900 characters, a hold 150
 
 Scope = MutableMapping[str, Any]
@@ -57,8 +58,8 @@ class FloorService:
     """A Start as bare as it gets."""
 
     def __init__(self, folder: Path, port: int, password: str) -> None:
-        self._key = keys.load_private((folder / "command-key.pem").read_text())
-        self._device_key = keys.load_private((folder / "device-key.pem").read_text()).public_key()
+        command_key, device_key = _keys(folder)
+        self._key, self._device_key = command_key, device_key.public_key()
         self._database = sqlite3.connect(folder / "floor.db", isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
@@ -80,12 +81,12 @@ class FloorService:
         await send({"type": "http.response.body", "body": body})
 
     async def _start(self) -> None:
-        name = secrets.token_hex(8)
+        name = secrets.token_hex(NAME_BYTES // 2)
         self._commit(name, START_ROWS)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[name] = future
-        command = JWS.encode(msgspec.json.encode({"id": name}), self._key, algorithm="EdDSA")
-        await self._mqtt.publish(topic(DEVICE, Channel.COMMAND), command, qos=1)
+        command = name.encode()
+        await self._mqtt.publish(topic(DEVICE, Channel.COMMAND), command + self._key.sign(command), qos=1)
         await future
 
     def _commit(self, name: str, rows: int) -> None:
@@ -107,21 +108,35 @@ class FloorService:
 
     async def _listen(self) -> None:
         async for message in self._mqtt.messages:
-            payload = JWS.decode(bytes(message.payload), self._device_key, algorithms=["ES256"])
-            name = msgspec.json.decode(payload)["id"]
+            report, signature = _halves(message)
+            self._device_key.verify(signature, report, ECDSA)
+            name = report.decode()
             self._commit(name, REPORT_ROWS)
             self._waiting.pop(name).set_result(None)
 
 
+def _halves(message: Message) -> tuple[bytes, bytes]:
+    """Return what was said, and its signature."""
+    payload = bytes(message.payload)
+    return payload[:NAME_BYTES], payload[NAME_BYTES:]
+
+
 async def _device(folder: Path, port: int, password: str) -> None:
-    key = keys.load_private((folder / "device-key.pem").read_text())
-    command_key = keys.load_private((folder / "command-key.pem").read_text()).public_key()
+    service_key, key = _keys(folder)
+    command_key = service_key.public_key()
     async with _mqtt(port, DEVICE, password) as client:
         await client.subscribe(topic(DEVICE, Channel.COMMAND), qos=0)
         (folder / "device-is-ready").touch()
         async for message in client.messages:
-            payload = JWS.decode(bytes(message.payload), command_key, algorithms=["EdDSA"])
-            await client.publish(topic(DEVICE, Channel.REPORT), JWS.encode(payload, key, algorithm="ES256"), qos=1)
+            command, signature = _halves(message)
+            command_key.verify(signature, command)
+            await client.publish(topic(DEVICE, Channel.REPORT), command + key.sign(command, ECDSA), qos=1)
+
+
+def _keys(folder: Path) -> tuple[Ed25519PrivateKey, EllipticCurvePrivateKey]:
+    """Return the service's key and the device's."""
+    read = (keys.load_private((folder / name).read_text()) for name in ("command-key.pem", "device-key.pem"))
+    return cast("tuple[Ed25519PrivateKey, EllipticCurvePrivateKey]", tuple(read))
 
 
 def write_keys(folder: Path) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from simulators.bench.wire import Json, Wire
@@ -24,6 +23,11 @@ class Seat:
     token: str
     device: str
     label: str
+
+    @property
+    def bearer(self) -> str:
+        """The header that says who it is."""
+        return f"Authorization: Bearer {self.token}\r\n"
 
 
 @dataclass
@@ -51,7 +55,7 @@ async def ride_all(url: str, hands: Hands, seats: Sequence[Seat], *, for_s: floa
 
 
 async def _ride_on(url: str, hands: Hands, seat: Seat, until: float, rides: Rides) -> None:
-    async with Wire(url, seat.token) as wire:
+    async with Wire(url) as wire:
         while time.perf_counter() < until:
             try:
                 async with asyncio.timeout(PATIENCE_S):
@@ -64,13 +68,12 @@ async def _ride_on(url: str, hands: Hands, seat: Seat, until: float, rides: Ride
 async def start_in_a_row(url: str, hands: Hands, seats: Sequence[Seat]) -> list[float]:
     """Start every seat's bike, one after the other without a pause; return the milliseconds of each, then end all."""
     times, started = [], []
-    async with AsyncExitStack() as stack:
-        wires = [await stack.enter_async_context(Wire(url, seat.token)) for seat in seats]
-        for wire, seat in zip(wires, seats, strict=True):
+    async with Wire(url) as wire:
+        for seat in seats:
             began = time.perf_counter()
             started.append(await _start(wire, seat))
             times.append((time.perf_counter() - began) * 1000)
-        for wire, seat, session in zip(wires, seats, started, strict=True):
+        for seat, session in zip(seats, started, strict=True):
             await _end(wire, hands, seat, session)
     return times
 
@@ -85,7 +88,7 @@ async def _ride(wire: Wire, hands: Hands, seat: Seat, rides: Rides) -> None:
 
 
 async def _start(wire: Wire, seat: Seat) -> Json:
-    headers = f"{PREFER}Idempotency-Key: {secrets.token_urlsafe(18)}\r\n"
+    headers = f"{seat.bearer}{PREFER}Idempotency-Key: {secrets.token_urlsafe(18)}\r\n"
     status, session = await wire.ask("POST", "/v1/sessions", {"label": seat.label}, headers)
     if status != 201 or session["state"] != "active":
         msg = f"start was answered {status}: {session}"
@@ -95,7 +98,7 @@ async def _start(wire: Wire, seat: Seat) -> Json:
 
 async def _end(wire: Wire, hands: Hands, seat: Seat, session: Json) -> None:
     await hands.do(seat.device, "lock_by_hand")
-    resume = f"Last-Event-ID: {session['version']}\r\n"
+    resume = f"{seat.bearer}Last-Event-ID: {session['version']}\r\n"
     stream = await wire.follow(f"/v1/sessions/{session['id']}/events", resume)
     if b'"state":"closed"' not in stream:
         msg = f"the ride ended otherwise: {stream!r}"

@@ -16,10 +16,9 @@ CONTENT_LENGTH: Final = b"content-length:"
 class Wire:
     """One connection; one request at a time. Use it as an asynchronous context manager."""
 
-    def __init__(self, url: str, token: str = "") -> None:
+    def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
-        self._bearer = f"Authorization: Bearer {token}\r\n" if token else ""
 
     async def __aenter__(self) -> Self:
         self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
@@ -52,7 +51,7 @@ class Wire:
 
     def _send(self, method: str, path: str, content: bytes, headers: str) -> None:
         head = (
-            f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n{self._bearer}{headers}"
+            f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n{headers}"
             f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         )
         self._writer.write(head.encode() + content)

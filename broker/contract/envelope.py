@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from broker.contract import jws
-from broker.contract.jws import PrivateKey, PublicKey
+from broker.contract.jws import PublicKey, SigningKey
 from broker.contract.messages import MAX_MESSAGE_BYTES, VERSION, Message
 
 KeyFinder = Callable[[str], PublicKey | None]
@@ -41,7 +41,7 @@ class RejectedError(Exception):
         self.reason = reason
 
 
-def sign(message: Message, key: PrivateKey, key_id: str) -> bytes:
+def sign(message: Message, key: SigningKey, key_id: str) -> bytes:
     """Return ``message`` as a signed compact JWS, at most ``MAX_MESSAGE_BYTES`` long.
 
     Raises:

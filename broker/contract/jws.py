@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import binascii
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -20,6 +20,16 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
 PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
+
+
+class KeyElsewhere(Protocol):
+    """A P-256 key that signs outside of this process and never leaves its place: a secure element, a TPM, a token."""
+
+    def sign_es256(self, signed: bytes) -> bytes:
+        """Return the signature over SHA-256 of ``signed`` as JWS has it: the two numbers, 32 bytes each, in a row."""
+
+
+SigningKey = PrivateKey | KeyElsewhere
 
 EDDSA: Final = "EdDSA"  # RFC 8037
 ES256: Final = "ES256"  # RFC 7518, 3.4: the two numbers of the signature, 32 bytes each
@@ -46,7 +56,7 @@ class Token(NamedTuple):
     signature: bytes
 
 
-def seal(payload: bytes, key: PrivateKey, *, typ: str, kid: str) -> bytes:
+def seal(payload: bytes, key: SigningKey, *, typ: str, kid: str) -> bytes:
     """Return ``payload`` as a signed token; the algorithm is the key's."""
     signed = _header(algorithm(key), typ, kid) + b"." + _base64url(payload)
     return signed + b"." + _base64url(_sign(signed, key))
@@ -82,14 +92,16 @@ def verify(token: Token, key: PublicKey) -> bool:
     return True
 
 
-def algorithm(key: PrivateKey | PublicKey) -> str:
+def algorithm(key: SigningKey | PublicKey) -> str:
     """Return the algorithm that goes with a key."""
     return EDDSA if isinstance(key, Ed25519PrivateKey | Ed25519PublicKey) else ES256
 
 
-def _sign(signed: bytes, key: PrivateKey) -> bytes:
+def _sign(signed: bytes, key: SigningKey) -> bytes:
     if isinstance(key, Ed25519PrivateKey):
         return key.sign(signed)
+    if not isinstance(key, EllipticCurvePrivateKey):
+        return key.sign_es256(signed)
     r, s = decode_dss_signature(key.sign(signed, _ECDSA))
     return r.to_bytes(_NUMBER_BYTES) + s.to_bytes(_NUMBER_BYTES)
 

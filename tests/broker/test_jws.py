@@ -4,16 +4,19 @@ import base64
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given
 from hypothesis import strategies as st
 from jwt.api_jws import PyJWS
 
 from broker.contract import jws
-from broker.contract.jws import PrivateKey
+from broker.contract.jws import PrivateKey, PublicKey
 from broker.contract.keys import new_command_key, new_report_key
 
 OTHERS = PyJWS(algorithms=["EdDSA", "ES256"])
-KEYS = [new_command_key(), new_report_key()]
+KEYS: list[PrivateKey] = [new_command_key(), new_report_key()]
 both = pytest.mark.parametrize("key", KEYS, ids=["EdDSA", "ES256"])
 
 
@@ -46,7 +49,7 @@ def test_we_read_what_another_library_signs(key: PrivateKey, payload: bytes) -> 
 @both
 def test_a_signature_is_of_one_key_only(key: PrivateKey) -> None:
     parts = jws.take_apart(sealed(key))
-    strangers = [new_command_key().public_key(), new_report_key().public_key()]
+    strangers: list[PublicKey] = [new_command_key().public_key(), new_report_key().public_key()]
     assert not any(jws.verify(parts, stranger) for stranger in strangers)
 
 
@@ -108,3 +111,15 @@ def test_whatever_comes_is_a_token_or_an_error(token: bytes) -> None:
     except ValueError:
         return
     assert not any(jws.verify(parts, key.public_key()) for key in KEYS)
+
+
+def test_a_key_that_is_elsewhere_is_asked_for_the_signature() -> None:
+    inside = new_report_key()
+
+    class Chip:
+        def sign_es256(self, signed: bytes) -> bytes:
+            r, s = decode_dss_signature(inside.sign(signed, ECDSA(SHA256())))
+            return r.to_bytes(32) + s.to_bytes(32)
+
+    token = jws.seal(b"{}", Chip(), typ="report", kid="K1")
+    assert OTHERS.decode(token, inside.public_key(), algorithms=["ES256"]) == b"{}"

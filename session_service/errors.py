@@ -46,6 +46,14 @@ class NotSignedInError(Problem):
     title = "This needs a valid token"
 
 
+class NotAllowedError(Problem):
+    """Who asks is known, and may not do this (RFC 9110 section 15.5.4)."""
+
+    status = 403
+    type = "not-allowed"
+    title = "This is not for you to do"
+
+
 class NotFoundError(Problem):
     """There is no such thing, or it is not the caller's."""
 

@@ -30,6 +30,7 @@ class Rejection(StrEnum):
     FUTURE_VERSION = "future_version"
     WRONG_DEVICE = "wrong_device"
     RETAINED = "retained"
+    OLD_REVISION = "old_revision"
 
 
 class RejectedError(Exception):

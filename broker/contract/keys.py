@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
@@ -67,3 +69,23 @@ def load_public(pem: str) -> PublicKey:
         return key
     msg = "expected an Ed25519 or P-256 public key"
     raise ValueError(msg)
+
+
+def load_command_keys(pems: Mapping[str, str]) -> dict[str, PublicKey]:
+    """Read the command keys of a configuration, all or none.
+
+    Raises:
+        ValueError: one is no Ed25519 key in PEM, or stands under another id than its own.
+    """
+    return {kid: _command_key(kid, pem) for kid, pem in pems.items()}
+
+
+def _command_key(kid: str, pem: str) -> ed25519.Ed25519PublicKey:
+    try:
+        key = load_public(pem)
+    except UnsupportedAlgorithm as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(key, ed25519.Ed25519PublicKey) or key_id(key) != kid:
+        msg = f"{kid!r} is no Ed25519 key of that id"
+        raise ValueError(msg)
+    return key

@@ -18,6 +18,9 @@ VERSION: Final = 1
 MAX_MESSAGE_BYTES: Final = 4_096
 """Longest signed message. The longest real one has 1.2 kB; the broker's packet limit is set from this."""
 
+MAX_COMMAND_KEYS: Final = 4
+"""Keys in one configuration: the current one, the next, one that lies in a safe, and one on its way out."""
+
 Id = Annotated[str, Meta(min_length=10, max_length=36, pattern=r"^[0-9A-Za-z-]+$")]
 DeviceId = Annotated[str, Meta(pattern=r"^[0-9A-HJKMNP-TV-Z]{10}$")]
 Version = Annotated[int, Meta(ge=1)]
@@ -140,6 +143,7 @@ class Heartbeat(Message, frozen=True, kw_only=True, omit_defaults=True):
         last_seq: number of the newest report in the journal, 0 for none.
         outbox_depth: reports that wait for an acknowledgement.
         dropped: telemetry that was never numbered because the outbox was too full, since boot.
+        config_revision: of the configuration in force, 0 for that with which the device was set up.
     """
 
     TYPE: ClassVar[str] = "unlatch-hb"
@@ -151,6 +155,7 @@ class Heartbeat(Message, frozen=True, kw_only=True, omit_defaults=True):
     last_seq: Count
     outbox_depth: Count
     dropped: Count = 0
+    config_revision: Count = 0
     status: Status
     agent_version: str
 
@@ -166,6 +171,22 @@ class ReportAck(Message, frozen=True, kw_only=True, omit_defaults=True):
     device: DeviceId
     journal_id: Id
     acked_through: Count
+
+
+class Config(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """What a device shall be set to from now on, as a whole; it replaces the configuration before.
+
+    Attributes:
+        revision: counts up for each device; one that is not above the device's own is old, and ignored.
+        command_keys: public keys (PEM, Ed25519) by key id that may sign commands, acknowledgements and the next
+            configuration. A key that is missing here counts no more.
+    """
+
+    TYPE: ClassVar[str] = "unlatch-cfg"
+
+    device: DeviceId
+    revision: Seq
+    command_keys: Annotated[dict[str, str], Meta(min_length=1, max_length=MAX_COMMAND_KEYS)]
 
 
 class Presence(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -13,12 +13,14 @@ from broker.contract import keys
 from broker.contract.codes import Action, Cause, Fault, Reason, Result
 from broker.contract.envelope import Rejection, open_sealed
 from broker.contract.messages import (
+    MAX_COMMAND_KEYS,
     MAX_MESSAGE_BYTES,
     VERSION,
     BoltReport,
     BootReport,
     Command,
     CommandReport,
+    Config,
     FaultReport,
     Heartbeat,
     Message,
@@ -36,6 +38,7 @@ TYPES: dict[str, type[Message | Presence]] = {
     "Report": Report,
     "Acknowledgement": ReportAck,
     "Heartbeat": Heartbeat,
+    "Configuration": Config,
     "Presence": Presence,
 }
 
@@ -90,6 +93,12 @@ def test_every_word_of_the_wire_is_explained() -> None:
 
 
 def test_the_kinds_and_the_version_are_the_codes() -> None:
-    for kind in (Command, Report, ReportAck, Heartbeat):
+    for kind in (Command, Report, ReportAck, Heartbeat, Config):
         assert f"`{kind.TYPE}`" in SECTIONS["Envelope"]
     assert f"`version` in the payload is {VERSION}." in SECTIONS["Versions"]
+
+
+def test_the_keys_of_the_example_are_keys_under_their_own_ids() -> None:
+    config = msgspec.json.decode(examples("Configuration")[0], type=Config)
+    assert keys.load_command_keys(config.command_keys).keys() == config.command_keys.keys()
+    assert f"1 to {MAX_COMMAND_KEYS} public" in SECTIONS["Configuration"]

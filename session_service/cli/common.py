@@ -51,13 +51,13 @@ def add_command(commands: Commands, name: str, run: Run, *, summary: str, exampl
     return parser
 
 
-def add_group(commands: Commands, name: str, *, summary: str) -> Commands:
+def add_group(commands: Commands, name: str, *, summary: str, example: str = "") -> Commands:
     """Add a command that has commands of its own."""
     parser = commands.add_parser(
         name,
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=f"example:\n  unlatch {name} list --help" if name != "ledger" else "example:\n  unlatch ledger check",
+        epilog=f"example:\n  {example or f'unlatch {name} list --help'}",
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

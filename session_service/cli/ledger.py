@@ -10,7 +10,7 @@ from session_service.ledger import books
 
 def add_to(commands: Commands) -> None:
     """Add the commands."""
-    group = add_group(commands, "ledger", summary="look after the books")
+    group = add_group(commands, "ledger", summary="look after the books", example="unlatch ledger check")
     add_command(
         group,
         "check",

@@ -1,0 +1,56 @@
+"""`unlatch pki`: the cell's certificate authority, and the certificates of its broker and its service."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from session_service.cli.common import Commands, add_command, add_group, clock_of, say, settings_of
+from session_service.clock import rfc3339
+from session_service.errors import SetupError
+from session_service.pki import authority
+from session_service.pki import folder as files
+
+
+def add_to(commands: Commands) -> None:
+    """Add the commands."""
+    group = add_group(commands, "pki", summary="make and show the cell's certificates", example="unlatch pki init")
+    init = add_command(
+        group,
+        "init",
+        _init,
+        summary="make the certificates that are missing in UNLATCH_SECRETS_DIR/pki, and renew those near their end",
+        example="unlatch pki init --host broker.example.org --host 192.0.2.7",
+    )
+    init.add_argument(
+        "--host",
+        action="append",
+        default=[],
+        help="name or address at which the broker is reached, once for each; localhost and 127.0.0.1 if none is given",
+    )
+    add_command(group, "show", _show, summary="show the certificates and when they end", example="unlatch pki show")
+
+
+def _init(arguments: Namespace) -> int:
+    settings = settings_of(arguments)
+    folder = files.folder_of(settings.secrets_dir)
+    try:
+        written = files.init(folder, arguments.host, clock_of(settings).now_ms())
+    except (OSError, ValueError) as error:
+        msg = f"The certificates cannot be made ({error}). Correct --host, or UNLATCH_SECRETS_DIR"
+        raise SetupError(msg) from error
+    for path in written:
+        say(f"made {path}")
+    if not written:
+        say(f"Nothing is missing in {folder}.")
+    return 0
+
+
+def _show(arguments: Namespace) -> int:
+    folder = files.folder_of(settings_of(arguments).secrets_dir)
+    for name in (files.CA, files.BROKER, files.SERVICE):
+        certificate = files.identity(folder, name).certificate
+        end = rfc3339(authority.milliseconds(certificate.not_valid_after_utc))
+        hosts = f"  for {', '.join(authority.hosts_of(certificate))}" if name == files.BROKER else ""
+        subject = certificate.subject.rfc4514_string()
+        say(f"{name:<8}  {subject:<24}  until {end}  serial {certificate.serial_number:x}{hosts}")
+    return 0

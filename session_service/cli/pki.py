@@ -23,6 +23,8 @@ def add_to(commands: Commands) -> None:
     )
     init.add_argument(
         "--host",
+        dest="hosts",  # 'host' is where the service listens
+        metavar="HOST",
         action="append",
         default=[],
         help="name or address at which the broker is reached, once for each; localhost and 127.0.0.1 if none is given",
@@ -34,7 +36,7 @@ def _init(arguments: Namespace) -> int:
     settings = settings_of(arguments)
     folder = files.folder_of(settings.secrets_dir)
     try:
-        written = files.init(folder, arguments.host, clock_of(settings).now_ms())
+        written = files.init(folder, arguments.hosts, clock_of(settings).now_ms())
     except (OSError, ValueError) as error:
         msg = f"The certificates cannot be made ({error}). Correct --host, or UNLATCH_SECRETS_DIR"
         raise SetupError(msg) from error

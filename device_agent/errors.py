@@ -27,3 +27,11 @@ class DriverError(AgentError):
 
 class SignerError(AgentError):
     """The key, or the chip that holds it, did not sign."""
+
+
+class EnrolmentError(AgentError):
+    """The device did not get a certificate, or not one that it can use. What it has is as it was."""
+
+
+class ServiceError(EnrolmentError):
+    """The service did not answer, or answered no."""

@@ -1,4 +1,4 @@
-"""The device's keys: its report key behind the ``Signer`` port, and the service's command keys."""
+"""The device's keys: its report key, in a file or elsewhere, and the service's command keys."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from broker.contract.jws import PublicKey
 from broker.contract.keys import key_id, load_private, load_public
 from broker.contract.messages import Message
 from device_agent.errors import SettingsError, SignerError
+from device_agent.ports import ReportKey
+from device_agent.settings import LoadedSettings
 
 
-class FileSigner:
-    """Signs with a P-256 key from a file. A secure element takes this class's place without another change."""
+class FileKey:
+    """A ``ports.ReportKey`` in a file. Who steals the card has it; ``pkcs11_key.Pkcs11Key`` cannot be copied."""
 
     def __init__(self, file: Path) -> None:
         """Read the key.
@@ -25,9 +27,16 @@ class FileSigner:
         Raises:
             SettingsError: it is missing, readable by others, or not a P-256 key.
         """
-        key = load_private_file(file)
-        self._key = key
-        self.key_id = key_id(key.public_key())
+        self.signing_key = load_private_file(file)
+        self.public_key = self.signing_key.public_key()
+
+
+class KeySigner:
+    """A ``ports.Signer`` with any key."""
+
+    def __init__(self, key: ReportKey) -> None:
+        self._key = key.signing_key
+        self.key_id = key_id(key.public_key)
 
     def sign(self, message: Message) -> bytes:
         """See ``ports.Signer``."""
@@ -35,6 +44,21 @@ class FileSigner:
             return sign(message, self._key, self.key_id)
         except ValueError as error:
             raise SignerError(str(error)) from error
+
+
+def open_report_key(settings: LoadedSettings) -> ReportKey:
+    """Return the report key that the settings name.
+
+    Raises:
+        SettingsError: its file cannot be used, or its place is described wrongly.
+        SignerError: the token that holds it does not give it.
+    """
+    values = settings.values
+    if values.report_key_file is not None:
+        return FileKey(settings.path(values.report_key_file))
+    from device_agent.pkcs11_key import Pkcs11Key  # noqa: PLC0415 - an optional package, and memory for those who use it
+
+    return Pkcs11Key(values.report_key_pkcs11 or "")
 
 
 def load_private_file(file: Path) -> EllipticCurvePrivateKey:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any, Final
 
 import msgspec
@@ -20,11 +22,14 @@ from broker.contract.topics import RULES, Channel, topic
 from device_agent.backoff import Backoff
 from device_agent.core.events import Event, LinkDown, LinkUp, MessageArrived
 from device_agent.errors import AgentError
+from device_agent.identity import Identity, new_context, present
+from device_agent.settings import is_loopback
 
 logger = logging.getLogger(__name__)
 
 HEARD: Final = (Channel.COMMAND, Channel.REPORT_ACK)
 QUEUE_LIMIT: Final = 256  # publications that wait in the client; the core sends at most a window of 64 reports at once
+AT_ONCE_S: Final = 0.01  # paho's word for not waiting; with 0 it would not even yield
 GOODBYE_S: Final = 2.0  # for the last word to leave; the will says the same if it does not
 
 Listener = Callable[[Event], None]
@@ -33,7 +38,7 @@ WallClock = Callable[[], int | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where the broker is and who we are there; TLS if there is a ``ca_file``."""
+    """Where the broker is and who we are there; without a ``ca_file`` there is no TLS, which stays on this machine."""
 
     host: str
     port: int
@@ -41,8 +46,7 @@ class Address:
     keepalive_s: int = 30
     password: str | None = None
     ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
+    identity: Identity | None = None
 
 
 class MqttLink:
@@ -52,15 +56,17 @@ class MqttLink:
         """Prepare a link; ``listener`` is called from the client's thread and must not block.
 
         Raises:
-            AgentError: a certificate or its key cannot be read.
+            AgentError: a certificate or its key cannot be used, or there is no TLS to a broker on another machine.
         """
         self._address = address
+        self._tls = tls_of(address)
         self._boot_id = boot_id
         self._listener = listener
         self._wall_clock = wall_clock
         self._channels = {topic(address.device, channel): channel for channel in HEARD}
         self._backoff = Backoff()
         self._up = False
+        self._hurry = False
         self._client = self._new_client()
 
     def start(self) -> None:
@@ -75,6 +81,14 @@ class MqttLink:
             self._publish(Channel.PRESENCE, self._presence(online=False)).wait_for_publish(GOODBYE_S)
         self._client.disconnect()
         self._client.loop_stop()
+
+    def reconnect(self) -> None:
+        """Connect anew at once, with the renewed certificate; does nothing while there is no connection.
+
+        What was on its way is lost for now: the core sends each report again that was not acknowledged.
+        """
+        self._hurry = True
+        self._drop_connection()
 
     def publish_report(self, token: bytes) -> None:
         """See ``ports.Link``."""
@@ -100,8 +114,8 @@ class MqttLink:
         client = Client(CallbackAPIVersion.VERSION2, client_id=address.device, clean_session=True)
         if address.password is not None:
             client.username_pw_set(address.device, address.password)
-        if address.ca_file is not None:
-            _turn_on_tls(client, address, address.ca_file)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         will = RULES[Channel.PRESENCE]
         client.will_set(
             topic(address.device, Channel.PRESENCE), self._presence(online=False), will.publish_qos, will.retain
@@ -154,37 +168,55 @@ class MqttLink:
     def _on_disconnect(
         self, _client: Client, _data: object, _flags: DisconnectFlags, reason: ReasonCode, _props: Properties | None
     ) -> None:
-        self._wait_jittered()
+        self._prepare_next()
         if self._up:
             self._up = False
             logger.warning("link down device=%s reason=%s", self._address.device, reason)
             self._listener(LinkDown())
 
     def _on_connect_fail(self, _client: Client, _data: object) -> None:
+        self._prepare_next()
+
+    def _prepare_next(self) -> None:
+        """Choose when to connect again, and present a renewed certificate then."""
         self._wait_jittered()
+        if self._tls is None or self._address.identity is None or not self._address.identity.renewed:
+            return
+        try:
+            present(self._tls, self._address.identity)
+            logger.info("renewed certificate in use device=%s", self._address.device)
+        except AgentError:  # the former one is still good for weeks, and an exception would end paho's thread
+            logger.exception("renewed certificate not used device=%s", self._address.device)
 
     def _drop_connection(self) -> None:
         """Let paho see a broken connection, so that it tries again; its own ``disconnect`` would be for good."""
         sock = self._client.socket()
         if isinstance(sock, socket.socket):
-            sock.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # it has broken by itself
+                sock.shutdown(socket.SHUT_RDWR)
 
     def _wait_jittered(self) -> None:
         """Choose paho's next wait; equal bounds leave it no choice."""
-        wait_s = self._backoff.next_s()
+        wait_s = AT_ONCE_S if self._hurry else self._backoff.next_s()
+        self._hurry = False
         self._client.reconnect_delay_set(wait_s, wait_s)  # type: ignore[arg-type]  # it takes fractions as well
 
 
-def _turn_on_tls(client: Client, address: Address, ca_file: Path) -> None:
-    try:
-        client.tls_set(
-            ca_certs=str(ca_file),
-            certfile=None if address.cert_file is None else str(address.cert_file),
-            keyfile=None if address.key_file is None else str(address.key_file),
-        )
-    except OSError as error:
-        msg = f"cannot use {ca_file}, {address.cert_file} and {address.key_file} ({error}); check the three files"
-        raise AgentError(msg) from error
+def tls_of(address: Address) -> SSLContext | None:
+    """Return what to connect with; ``None`` for plain TCP on this machine.
+
+    Raises:
+        AgentError: a certificate or its key cannot be used, or there is no TLS to a broker on another machine.
+    """
+    if address.ca_file is None:
+        if not is_loopback(address.host):
+            msg = f"{address.host} is another machine, and what goes there must be encrypted: give broker.ca_file"
+            raise AgentError(msg)
+        return None
+    context = new_context(address.ca_file)
+    if address.identity is not None:
+        present(context, address.identity)
+    return context
 
 
 def _without_delay(_client: Client, _data: object, sock: Any) -> None:  # noqa: ANN401 - paho has several kinds

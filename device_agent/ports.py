@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
 from broker.contract.codes import Action
+from broker.contract.jws import SigningKey
 from broker.contract.messages import Message, Status
 from device_agent.core.events import DriveEnded, SensorsChanged
 from device_agent.core.records import CommandRecord, Snapshot
@@ -139,3 +142,15 @@ class Signer(Protocol):
         Raises:
             SignerError: the key did not answer.
         """
+
+
+class ReportKey(Protocol):
+    """The P-256 key that signs reports: in a file, or in a secure element that it never leaves."""
+
+    @property
+    def signing_key(self) -> SigningKey:
+        """What ``envelope.sign`` takes; one that is elsewhere raises ``SignerError`` when it does not answer."""
+
+    @property
+    def public_key(self) -> EllipticCurvePublicKey:
+        """Its public half, which the service is given at enrolment."""

@@ -16,7 +16,7 @@ from device_agent.drivers.memory import BIKE, POD, MemoryLock
 from device_agent.errors import AgentError
 from device_agent.inbox import Inbox
 from device_agent.journal import SqliteJournal
-from device_agent.keys import FileSigner, load_command_keys, read_secret
+from device_agent.keys import KeySigner, load_command_keys, open_report_key, read_secret
 from device_agent.link import Address, MqttLink
 from device_agent.runner import Runner
 from device_agent.settings import Kind, LoadedSettings
@@ -57,8 +57,7 @@ def make_address(settings: LoadedSettings) -> Address:
         keepalive_s=broker.keepalive_s,
         password=None if broker.password_file is None else read_secret(settings.path(broker.password_file)).strip(),
         ca_file=None if broker.ca_file is None else settings.path(broker.ca_file),
-        cert_file=None if broker.cert_file is None else settings.path(broker.cert_file),
-        key_file=None if broker.key_file is None else settings.path(broker.key_file),
+        identity=settings.identity,
     )
 
 
@@ -80,7 +79,7 @@ def _work(settings: LoadedSettings) -> None:
     clock, inbox = SystemClock(values.boot_id), Inbox()
     driver = make_driver(settings, clock)
     driver.listen(inbox.post)
-    signer = FileSigner(settings.path(values.report_key_file))
+    signer = KeySigner(open_report_key(settings))
     find_key = load_command_keys([settings.path(name) for name in values.command_key_files]).get
     link = MqttLink(make_address(settings), clock.boot_id, inbox.post, clock.known_unix_s)
     journal = SqliteJournal(settings.journal_file, values.journal.synchronous)

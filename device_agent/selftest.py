@@ -11,12 +11,13 @@ from typing import Final
 from device_agent.clock import SystemClock
 from device_agent.errors import AgentError
 from device_agent.journal import SqliteJournal
-from device_agent.keys import FileSigner, load_command_keys
-from device_agent.link import Address
+from device_agent.keys import KeySigner, load_command_keys, open_report_key
+from device_agent.link import tls_of
 from device_agent.program import make_address, make_driver, make_state_dir
 from device_agent.settings import LoadedSettings
 
 CONNECT_TIMEOUT_S: Final = 5.0  # mobile networks answer within two
+OBJECTION_S: Final = 1.0  # a broker refuses a certificate at once, that is one way through the network later
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def _find(name: str, check: Callable[[LoadedSettings], str], settings: LoadedSet
 
 
 def _report_key(settings: LoadedSettings) -> str:
-    return f"key id {FileSigner(settings.path(settings.values.report_key_file)).key_id}"
+    return f"key id {KeySigner(open_report_key(settings)).key_id}"
 
 
 def _command_keys(settings: LoadedSettings) -> str:
@@ -78,15 +79,22 @@ def _broker(settings: LoadedSettings) -> str:
     place = f"{address.host}:{address.port}"
     try:
         with socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S) as plain:
-            return f"{place} answers" if address.ca_file is None else f"{place} answers, {_shake_hands(plain, address)}"
+            context = tls_of(address)
+            return f"{place} answers" + ("" if context is None else _shake_hands(plain, context, address.host))
     except OSError as error:
         msg = f"{place}: {error}; check broker.host, broker.port, the certificates and the network"
         raise AgentError(msg) from error
 
 
-def _shake_hands(plain: socket.socket, address: Address) -> str:
-    context = ssl.create_default_context(cafile=address.ca_file)
-    if address.cert_file is not None:
-        context.load_cert_chain(address.cert_file, address.key_file)
-    with context.wrap_socket(plain, server_hostname=address.host) as secured:
-        return str(secured.version())
+def _shake_hands(plain: socket.socket, context: ssl.SSLContext, host: str) -> str:
+    """With TLS 1.3 the handshake ends before the broker has looked at our certificate; its word comes after."""
+    with context.wrap_socket(plain, server_hostname=host) as secured:
+        secured.settimeout(OBJECTION_S)
+        try:
+            refused = not secured.recv(1)
+        except TimeoutError:
+            refused = False  # it waits for MQTT: it has nothing against us
+        if refused:
+            msg = "it closed the connection"
+            raise ConnectionError(msg)
+        return f" with {secured.version()}, and takes our certificate"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import tomllib
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,6 +15,7 @@ from msgspec import Meta, Struct
 from broker.contract.messages import DeviceId, Id
 from device_agent.core.limits import Limits
 from device_agent.errors import SettingsError
+from device_agent.identity import Identity
 from device_agent.journal import Synchronous
 
 DEFAULTS: Final = Limits()
@@ -21,15 +24,21 @@ EXAMPLE: Final = """\
 device = "0123456789"                     # ten characters of Crockford base32, as registered
 state_dir = "/var/lib/unlatch-agent"      # the journal lives here
 report_key_file = "report_key.pem"        # P-256, PKCS#8, mode 0600
+# report_key_pkcs11 = "pkcs11:token=T;object=K?module-path=/usr/lib/module.so&pin-source=file:/etc/unlatch-agent/pin"
 command_key_files = ["command_key.pem"]   # Ed25519, public; two while they are being changed
 
 [broker]
 host = "broker.example.org"
 port = 8883
 ca_file = "ca.pem"
-cert_file = "device.pem"                  # its CN is the device id
+cert_file = "device.pem"                  # its CN is the device id; renewed in its place
 key_file = "device_key.pem"
 # password_file = "password"              # instead of a certificate, mode 0600
+# plain_tcp = true                        # instead of TLS, for a broker on this machine only
+
+[service]                                 # where certificates are renewed
+url = "https://unlatch.example.org"
+# ca_file = "service_ca.pem"              # where the system does not know its authority
 
 [lock]
 driver = "memory"
@@ -58,8 +67,9 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     Attributes:
         keepalive_s: the broker takes a silent device for gone after one and a half times this.
-        ca_file: turns TLS on.
+        ca_file: the only authority that is trusted; the broker's certificate must name ``host``.
         cert_file: the device's certificate, with ``key_file``.
+        plain_tcp: no TLS, for tests and for a broker on this very machine: ``host`` must be a loopback address.
     """
 
     host: Annotated[str, Meta(min_length=1)]
@@ -69,6 +79,20 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
+    plain_tcp: bool = False
+
+
+class ServiceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where certificates are renewed.
+
+    Attributes:
+        ca_file: the authority of the service's own certificate, where the system does not know it.
+        check_interval_s: how often to look whether the certificate is due.
+    """
+
+    url: Annotated[str, Meta(min_length=1)]
+    ca_file: str | None = None
+    check_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 21_600  # four times a day, for 30 days
 
 
 class JournalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,13 +111,21 @@ class LockSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All settings; see ``EXAMPLE``. ``boot_id`` replaces the kernel's, for tests only."""
+    """All settings; see ``EXAMPLE``.
+
+    Attributes:
+        report_key_pkcs11: where the report key is, as a URI (RFC 7512), instead of ``report_key_file``.
+        service: without it certificates are not renewed.
+        boot_id: replaces the kernel's, for tests only.
+    """
 
     device: DeviceId
     state_dir: str
-    report_key_file: str
+    report_key_file: str | None = None
+    report_key_pkcs11: str | None = None
     command_key_files: Annotated[list[str], Meta(min_length=1)]
     broker: BrokerSettings
+    service: ServiceSettings | None = None
     journal: JournalSettings = JournalSettings()
     lock: LockSettings = LockSettings()
     heartbeat_interval_ms: Annotated[int, Meta(ge=100)] = DEFAULTS.heartbeat_interval_ms
@@ -115,6 +147,14 @@ class LoadedSettings:
     def journal_file(self) -> Path:
         """Where the journal is."""
         return self.path(self.values.state_dir) / "journal.sqlite"
+
+    @property
+    def identity(self) -> Identity | None:
+        """The certificate for the broker and its key, if the device has one."""
+        broker = self.values.broker
+        if broker.cert_file is None or broker.key_file is None:
+            return None
+        return Identity(self.path(broker.cert_file), self.path(broker.key_file))
 
     @property
     def body_file(self) -> Path:
@@ -145,12 +185,30 @@ def load(file: Path) -> LoadedSettings:
         raise SettingsError(file, f"not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise SettingsError(file, f"{error}; an example is in: unlatch-agent run --help") from error
-    _check_tls(file, values.broker)
+    for problem in (*_wrong_keys(values), *_wrong_tls(values.broker)):
+        raise SettingsError(file, problem)
     return LoadedSettings(file, values)
 
 
-def _check_tls(file: Path, broker: BrokerSettings) -> None:
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this very machine, without asking a name server."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _wrong_keys(values: Settings) -> Iterator[str]:
+    if (values.report_key_file is None) == (values.report_key_pkcs11 is None):
+        yield "give report_key_file or report_key_pkcs11: the key that signs reports is in one place"
+
+
+def _wrong_tls(broker: BrokerSettings) -> Iterator[str]:
     if (broker.cert_file is None) != (broker.key_file is None):
-        raise SettingsError(file, "broker.cert_file and broker.key_file belong together: give both or neither")
-    if broker.cert_file and not broker.ca_file:
-        raise SettingsError(file, "broker.cert_file needs broker.ca_file, the authority that signed the broker's own")
+        yield "broker.cert_file and broker.key_file belong together: give both or neither"
+    if broker.plain_tcp and (broker.ca_file or broker.cert_file):
+        yield "broker.plain_tcp is without TLS: leave it out, or leave out broker.ca_file and broker.cert_file"
+    if broker.plain_tcp and not is_loopback(broker.host):
+        yield f"broker.plain_tcp is for a broker on this machine, not for {broker.host}: give broker.ca_file for TLS"
+    if not broker.plain_tcp and not broker.ca_file:
+        yield "broker.ca_file is missing: the authority that signed the broker's certificate (ca.pem of the enrolment)"

@@ -20,7 +20,7 @@ from device_agent.device import Ports
 from device_agent.drivers.memory import BIKE, POD, MemoryLock
 from device_agent.errors import DriverError
 from device_agent.journal import SqliteJournal, Synchronous
-from device_agent.keys import FileSigner
+from device_agent.keys import FileKey, KeySigner
 from simulators import folders
 from simulators.errors import DeedError
 from simulators.hands import Facts
@@ -65,7 +65,7 @@ class SimulatedDevice:
         self._folder = folder
         self._making = making
         self._command_keys = _parsed(tuple(self.device.command_keys.items()))
-        self._signer = FileSigner(folder / folders.KEY_FILE)
+        self._signer = KeySigner(FileKey(folder / folders.KEY_FILE))
         self._journal = SqliteJournal(folder / folders.JOURNAL_FILE, making.synchronous, keep_acked=True)
         self._timer: asyncio.TimerHandle | None = None
         self.link = FleetLink(self.device.id, self.device.password, broker, lambda: self._clock.boot_id)

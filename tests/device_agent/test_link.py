@@ -20,6 +20,7 @@ from broker.mosquitto.supervisor import Mosquitto
 from device_agent.backoff import Backoff
 from device_agent.core.events import Event, LinkDown, LinkUp, MessageArrived
 from device_agent.errors import AgentError
+from device_agent.identity import Identity
 from device_agent.link import Address, MqttLink
 from tests.support.agent_certificates import Authority
 from tests.support.agent_service import HeardService
@@ -161,8 +162,7 @@ def test_it_signs_in_with_a_certificate_and_checks_the_brokers(tmp_path: Path, e
         port=port,
         device=DEVICE,
         ca_file=tmp_path / "ca.pem",
-        cert_file=tmp_path / "device.pem",
-        key_file=tmp_path / "device_key.pem",
+        identity=Identity(tmp_path / "device.pem", tmp_path / "device_key.pem"),
     )
     link = MqttLink(address, BOOT_ID, events.put, lambda: None)
     link.start()

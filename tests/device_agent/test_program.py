@@ -38,6 +38,7 @@ heartbeat_interval_ms = 200
 host = "{host}"
 port = {port}
 password_file = "password"
+plain_tcp = true
 [lock]
 kind = "pod"
 movement_ms = {movement_ms}

@@ -8,7 +8,7 @@ import pytest
 
 from broker.contract.keys import new_command_key, new_report_key, private_pem, public_pem
 from device_agent.errors import SettingsError
-from device_agent.keys import FileSigner, load_command_keys, read_secret
+from device_agent.keys import FileKey, load_command_keys, read_secret
 from device_agent.settings import EXAMPLE, Kind, load
 
 
@@ -22,7 +22,7 @@ def write(directory: Path, text: str, name: str = "agent.toml") -> Path:
 def test_the_example_in_the_help_is_good(tmp_path: Path) -> None:
     settings = load(write(tmp_path, EXAMPLE))
     assert settings.values.lock.kind is Kind.BIKE
-    assert settings.path(settings.values.report_key_file) == tmp_path / "report_key.pem"
+    assert settings.path(settings.values.report_key_file or "") == tmp_path / "report_key.pem"
     assert settings.journal_file == Path("/var/lib/unlatch-agent/journal.sqlite")
 
 
@@ -57,10 +57,10 @@ def test_missing_settings_name_the_option(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o622])
 def test_a_secret_that_others_can_reach_is_refused(tmp_path: Path, mode: int) -> None:
     file = write(tmp_path, private_pem(new_report_key()))
-    assert FileSigner(file).key_id
+    assert FileKey(file).public_key
     file.chmod(mode)
     with pytest.raises(SettingsError, match="chmod 600"):
-        FileSigner(file)
+        FileKey(file)
     with pytest.raises(SettingsError, match="chmod 600"):
         read_secret(file)
 
@@ -68,10 +68,10 @@ def test_a_secret_that_others_can_reach_is_refused(tmp_path: Path, mode: int) ->
 def test_keys_of_the_wrong_kind_are_refused(tmp_path: Path) -> None:
     ed25519, p256 = new_command_key(), new_report_key()
     with pytest.raises(SettingsError, match="P-256"):
-        FileSigner(write(tmp_path, private_pem(ed25519), "a"))
+        FileKey(write(tmp_path, private_pem(ed25519), "a"))
     with pytest.raises(SettingsError, match="Ed25519"):
         load_command_keys([write(tmp_path, public_pem(p256.public_key()), "b")])
     with pytest.raises(SettingsError, match="PEM"):
-        FileSigner(write(tmp_path, "rubbish", "c"))
+        FileKey(write(tmp_path, "rubbish", "c"))
     with pytest.raises(SettingsError, match="cannot read"):
         load_command_keys([tmp_path / "none.pem"])

@@ -53,14 +53,22 @@ class Device:
     and ``tick``. ``feed`` may be called from within an effect, as a lock that moves instantly does.
     """
 
-    def __init__(self, device: str, find_key: KeyFinder, ports: Ports, limits: Limits | None = None) -> None:
-        """Restore the agent from the journal.
+    def __init__(
+        self,
+        device: str,
+        find_key: KeyFinder,
+        ports: Ports,
+        limits: Limits | None = None,
+        *,
+        config_revision: int = 0,
+    ) -> None:
+        """Restore the agent from the journal; ``find_key`` and ``config_revision`` are what it was set up with.
 
         Raises:
             JournalError: it cannot be read.
         """
         identity = Identity(device=device, boot_id=ports.clock.boot_id, agent_version=__version__)
-        self.agent = Agent(identity, find_key, ports.journal.snapshot(), limits)
+        self.agent = Agent(identity, find_key, ports.journal.snapshot(), limits, config_revision=config_revision)
         self._ports = ports
         self._waiting: deque[Event] = deque()
         self._busy = False
@@ -132,6 +140,7 @@ class Device:
                     acked_through=save.acked_through,
                     bolt=save.bolt,
                     forgotten=save.forgotten,
+                    configuration=save.configuration,
                 )
             )
         except (JournalError, SignerError) as error:

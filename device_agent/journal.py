@@ -7,6 +7,7 @@ Other programs may read it (``unlatch-agent journal``, invariant checks) while t
 - ``commands``: ``id``; ``action``, null for an id that only a cancel named; ``boot_id`` and ``expires_uptime_ms`` as
   ordered; ``accepted_uptime_ms``; ``result``, null between intent and outcome; ``reason``; ``moved``; ``report_seq``.
 - ``reports``: ``seq``; ``token``, signed once, a compact JWS; ``evidence``, 1 if money may rely on it.
+- ``configuration``, at most one row: ``revision`` and ``command_keys`` (JSON, PEM by key id) of the one in force.
 
 Acknowledged reports are deleted, except those that state the outcome of a remembered command: a repeat of the
 command gets the same report, byte for byte. With ``keep_acked`` (simulations) all stay.
@@ -14,6 +15,7 @@ command gets the same report, byte for byte. With ``keep_acked`` (simulations) a
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
 from collections.abc import Callable
@@ -24,11 +26,11 @@ from typing import Final, TypeVar
 import msgspec
 
 from broker.contract.codes import Bolt
-from device_agent.core.records import CommandRecord, Snapshot
+from device_agent.core.records import CommandRecord, Configuration, Snapshot
 from device_agent.errors import JournalError
 from device_agent.ports import Transaction
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 CACHE_KIB: Final = 64  # the working set is a few pages, and a fleet has a thousand journals in one process
 JOURNAL_ID_BYTES: Final = 16  # random enough that two cards never share a name
 
@@ -58,11 +60,26 @@ CREATE TABLE reports (
     evidence INTEGER NOT NULL CHECK (evidence IN (0, 1))
 ) STRICT;
 """
+_CONFIGURATION: Final = """
+CREATE TABLE configuration (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    revision INTEGER NOT NULL CHECK (revision >= 1),
+    command_keys TEXT NOT NULL
+) STRICT;
+"""
+_UPGRADES: Final = {1: _CONFIGURATION}
+"""What makes the next schema of one."""
 
 _UPSERT_COMMAND: Final = """
 INSERT INTO commands VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET action = excluded.action, result = excluded.result, reason = excluded.reason,
     moved = excluded.moved, report_seq = excluded.report_seq
+"""
+# A revision never goes back, whatever asks for it.
+_CONFIGURE: Final = """
+INSERT INTO configuration VALUES (1, ?, ?)
+ON CONFLICT (only_row) DO UPDATE SET revision = excluded.revision, command_keys = excluded.command_keys
+    WHERE excluded.revision > configuration.revision
 """
 
 T = TypeVar("T")
@@ -80,7 +97,7 @@ class SqliteJournal:
     """The ``ports.Journal`` of a real device. Use it from one thread."""
 
     def __init__(self, path: Path, synchronous: Synchronous = Synchronous.FULL, *, keep_acked: bool = False) -> None:
-        """Open the journal, or create it under a new random id.
+        """Open the journal, bring an older one up to date, or create it under a new random id.
 
         Raises:
             JournalError: it cannot be opened, or a newer agent wrote it.
@@ -125,23 +142,28 @@ class SqliteJournal:
         if version > SCHEMA_VERSION:
             msg = f"{self._path}: written by a newer agent (schema {version}, this one knows {SCHEMA_VERSION}); update"
             raise JournalError(msg)
+        for older in range(version, SCHEMA_VERSION):
+            note = f"UPDATE meta SET schema_version = {older + 1};"  # noqa: S608 - all ours
+            self._db.executescript(f"BEGIN IMMEDIATE; {_UPGRADES[older]} {note} COMMIT;")
 
     def _create(self) -> None:
         journal_id = secrets.token_hex(JOURNAL_ID_BYTES)
         row = f"INSERT INTO meta VALUES (1, {SCHEMA_VERSION}, '{journal_id}', 1, 0, NULL);"  # noqa: S608 - all ours
-        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {row} COMMIT;")
+        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_CONFIGURATION} {row} COMMIT;")
 
     def _read_snapshot(self) -> Snapshot:
         journal_id, next_seq, acked_through, bolt = self._db.execute(
             "SELECT journal_id, next_seq, acked_through, bolt FROM meta"
         ).fetchone()
         rows = self._db.execute("SELECT * FROM commands ORDER BY rowid")
+        configured = self._db.execute("SELECT revision, command_keys FROM configuration").fetchone()
         return Snapshot(
             journal_id=journal_id,
             last_seq=next_seq - 1,
             acked_through=acked_through,
             bolt=Bolt(bolt) if bolt else None,
             commands=tuple(record_of(row) for row in rows),
+            configuration=None if configured is None else Configuration(configured[0], json.loads(configured[1])),
         )
 
     def _write(self, transaction: Transaction) -> None:
@@ -162,6 +184,9 @@ class SqliteJournal:
             "UPDATE meta SET next_seq = next_seq + ?, acked_through = max(acked_through, ?), bolt = coalesce(?, bolt)",
             (len(reports), transaction.acked_through, transaction.bolt),
         )
+        if transaction.configuration is not None:
+            configured = transaction.configuration
+            self._db.execute(_CONFIGURE, (configured.revision, json.dumps(configured.command_keys)))
         if not self._keep_acked:
             self._prune(transaction)
 

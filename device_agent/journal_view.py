@@ -23,11 +23,15 @@ class ReportRow(msgspec.Struct, frozen=True):
 
 
 class JournalView(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything in a journal. Reports are missing once acknowledged, ``last_seq`` still counts them."""
+    """Everything in a journal. Reports are missing once acknowledged, ``last_seq`` still counts them.
+
+    ``config_revision`` is that of the configuration in force, 0 for the one with which the device was set up.
+    """
 
     journal_id: str
     last_seq: int
     acked_through: int
+    config_revision: int
     commands: list[CommandRecord]
     reports: list[ReportRow]
 
@@ -59,8 +63,9 @@ def as_json(view: JournalView) -> str:
 def as_table(view: JournalView) -> str:
     """Return it as text for a terminal."""
     waiting = view.last_seq - view.acked_through
+    counts = f"{view.last_seq} reports, {waiting} wait for an acknowledgement"
     lines = [
-        f"journal {view.journal_id}: {view.last_seq} reports, {waiting} wait for an acknowledgement",
+        f"journal {view.journal_id}: {counts}; configuration {view.config_revision}",
         "",
         f"{'COMMAND':<36}  {'ACTION':<9}  {'RESULT':<9}  {'REASON':<14}  {'MOVED':<5}  REPORT",
     ]
@@ -89,13 +94,18 @@ def _what(report: Report) -> str:
 
 
 def _view(db: sqlite3.Connection) -> JournalView:
-    journal_id, next_seq, acked_through = db.execute("SELECT journal_id, next_seq, acked_through FROM meta").fetchone()
+    version, journal_id, next_seq, acked_through = db.execute(
+        "SELECT schema_version, journal_id, next_seq, acked_through FROM meta"
+    ).fetchone()
+    # One that an older agent has written is looked at as it is.
+    configured = db.execute("SELECT max(revision) FROM configuration").fetchone() if version > 1 else [None]
     commands = db.execute("SELECT * FROM commands ORDER BY rowid")
     reports = db.execute("SELECT seq, evidence, token FROM reports ORDER BY seq")
     return JournalView(
         journal_id=journal_id,
         last_seq=next_seq - 1,
         acked_through=acked_through,
+        config_revision=configured[0] or 0,
         commands=[record_of(row) for row in commands],
         reports=[ReportRow(seq, bool(evidence), _payload(token)) for seq, evidence, token in reports],
     )

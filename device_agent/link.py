@@ -27,7 +27,7 @@ from device_agent.settings import is_loopback
 
 logger = logging.getLogger(__name__)
 
-HEARD: Final = (Channel.COMMAND, Channel.REPORT_ACK)
+HEARD: Final = (Channel.COMMAND, Channel.REPORT_ACK, Channel.CONFIG)
 QUEUE_LIMIT: Final = 256  # publications that wait in the client; the core sends at most a window of 64 reports at once
 AT_ONCE_S: Final = 0.01  # paho's word for not waiting; with 0 it would not even yield
 GOODBYE_S: Final = 2.0  # for the last word to leave; the will says the same if it does not

@@ -12,7 +12,7 @@ from broker.contract.codes import Action
 from broker.contract.jws import SigningKey
 from broker.contract.messages import Message, Status
 from device_agent.core.events import DriveEnded, SensorsChanged
-from device_agent.core.records import CommandRecord, Snapshot
+from device_agent.core.records import CommandRecord, Configuration, Snapshot
 
 DriverListener = Callable[[DriveEnded | SensorsChanged], None]
 
@@ -93,6 +93,7 @@ class Transaction:
     acked_through: int = 0
     bolt: str | None = None
     forgotten: Sequence[str] = ()
+    configuration: Configuration | None = None
 
 
 class Journal(Protocol):

@@ -135,7 +135,8 @@ class FleetLink:
         )
 
     async def _subscribe(self, client: Client) -> None:
-        filters = [(topic(self._device, c), RULES[c].subscribe_qos) for c in (Channel.COMMAND, Channel.REPORT_ACK)]
+        heard = (Channel.COMMAND, Channel.REPORT_ACK, Channel.CONFIG)
+        filters = [(topic(self._device, channel), RULES[channel].subscribe_qos) for channel in heard]
         await client.subscribe(filters)
 
     async def _serve(self, client: Client) -> None:

@@ -7,7 +7,16 @@ from typing import TypeVar
 
 from broker.contract.codes import Cause, Fault
 from broker.contract.envelope import KeyFinder, RejectedError, Rejection, open_sealed
-from broker.contract.messages import BoltReport, BootReport, Command, FaultReport, MovedReport, ReportAck, Status
+from broker.contract.messages import (
+    BoltReport,
+    BootReport,
+    Command,
+    Config,
+    FaultReport,
+    MovedReport,
+    ReportAck,
+    Status,
+)
 from broker.contract.topics import Channel
 from device_agent.core import events as ev
 from device_agent.core.commands import Commands
@@ -20,20 +29,31 @@ from device_agent.core.outbox import Weight
 from device_agent.core.records import Snapshot
 from device_agent.core.reporter import Identity, Reporter
 from device_agent.core.senses import Senses
+from device_agent.core.trust import Trust
 
-M = TypeVar("M", Command, ReportAck)
+M = TypeVar("M", Command, Config, ReportAck)
 
 
 class Agent:
     """One device's mind, restored from its journal. It moves nothing by being made (DESIGN 3)."""
 
     def __init__(
-        self, identity: Identity, find_key: KeyFinder, snapshot: Snapshot, limits: Limits | None = None
+        self,
+        identity: Identity,
+        find_key: KeyFinder,
+        snapshot: Snapshot,
+        limits: Limits | None = None,
+        *,
+        config_revision: int = 0,
     ) -> None:
-        """Restore from what the journal holds; ``find_key`` knows the service's command keys only."""
+        """Restore from what the journal holds.
+
+        ``find_key`` knows the command keys with which the device was set up, and ``config_revision`` is the revision
+        that the service counts them as. They count while the journal has no configuration of at least that revision.
+        """
         limits = limits or Limits()
         self._identity = identity
-        self._find_key = find_key
+        self._trust = Trust(find_key, config_revision, snapshot.configuration)
         self._journal_id = snapshot.journal_id
         self._senses = Senses(limits, snapshot.bolt)
         self._reporter = Reporter(identity, limits, snapshot, self._senses)
@@ -53,6 +73,11 @@ class Agent:
         return self._reporter.outbox.depth
 
     @property
+    def config_revision(self) -> int:
+        """Revision of the configuration in force."""
+        return self._trust.revision
+
+    @property
     def rejections(self) -> Counter[str]:
         """Messages dropped, by reason: ``envelope.Rejection`` or ``retained``."""
         return self._complaints.counts
@@ -63,7 +88,7 @@ class Agent:
         self._look_at_senses(now_ms)
         self._commands.look_at_clock(now_ms)
         if self._heartbeats.beat(now_ms):
-            effects.append(SendHeartbeat(self._reporter.heartbeat(now_ms)))
+            effects.append(SendHeartbeat(self._reporter.heartbeat(now_ms, self._trust.revision)))
         self._reporter.forget(self._guard.forget(now_ms, self._reporter.outbox.acked_through))
         return (*effects, *self._reporter.commit(now_ms))
 
@@ -116,11 +141,14 @@ class Agent:
         return [SendBirth()]
 
     def _on_message(self, event: ev.MessageArrived, now_ms: int) -> list[Effect]:
-        if event.retained:
+        if event.retained and event.channel is not Channel.CONFIG:
             return self._complaints.about("retained", event.channel, now_ms)
         try:
             if event.channel is Channel.COMMAND:
                 return self._commands.take(self._opened(event.payload, Command), now_ms, event.unix_s)
+            if event.channel is Channel.CONFIG:
+                self._on_config(self._opened(event.payload, Config), retained=event.retained)
+                return []
             ack = self._opened(event.payload, ReportAck)
         except RejectedError as error:
             return self._complaints.about(error.reason, str(error), now_ms)
@@ -128,8 +156,13 @@ class Agent:
             self._reporter.acknowledge(ack.acked_through, now_ms)
         return []
 
+    def _on_config(self, config: Config, *, retained: bool) -> None:
+        if retained and config.revision == self._trust.revision:
+            return  # the one in force, which every new connection finds
+        self._reporter.configure(self._trust.take(config))
+
     def _opened(self, payload: bytes, expected: type[M]) -> M:
-        message = open_sealed(payload, expected, self._find_key)
+        message = open_sealed(payload, expected, self._trust.find)
         if message.device != self._identity.device:
             raise RejectedError(Rejection.WRONG_DEVICE, message.device)
         return message
@@ -137,7 +170,10 @@ class Agent:
     def _on_saved(self, event: ev.Saved, now_ms: int) -> list[Effect]:
         saved, following = self._reporter.saved(event.ticket)
         effects: list[Effect] = [] if following is None else [following]
-        for record in saved:
+        if saved is not None and saved.configuration is not None:
+            self._trust.saved(saved.configuration)
+            self._heartbeats.hurry(now_ms)
+        for record in () if saved is None else saved.commands:
             if record.result is None:
                 effects += self._commands.intent_saved(record, now_ms)
         return effects

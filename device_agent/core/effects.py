@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from broker.contract.codes import Action, Bolt
 from broker.contract.messages import Heartbeat
-from device_agent.core.records import CommandRecord, Entry
+from device_agent.core.records import CommandRecord, Configuration, Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +19,7 @@ class Save:
         acked_through: reports up to here may go; never lower than before.
         bolt: the reading in the newest report.
         forgotten: command ids to delete.
+        configuration: to keep in place of the one before.
     """
 
     ticket: int
@@ -27,6 +28,7 @@ class Save:
     acked_through: int = 0
     bolt: Bolt | None = None
     forgotten: tuple[str, ...] = ()
+    configuration: Configuration | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ class MessageArrived:
     """A message of the service, or what pretends to be one.
 
     Attributes:
-        retained: the broker kept it from earlier; commands and acknowledgements are then thrown away.
+        retained: the broker kept it from earlier; all but configurations are then thrown away.
         unix_s: wall clock, only where it is known to be right.
     """
 

@@ -14,6 +14,11 @@ class Heartbeats:
         """Begin, with the first one due now."""
         self._due_ms = now_ms
 
+    def hurry(self, now_ms: int) -> None:
+        """Let the next one be due now, if there is a link: there is something to tell."""
+        if self._due_ms is not None:
+            self._due_ms = now_ms
+
     def stop(self) -> None:
         """Be silent until ``start``."""
         self._due_ms = None

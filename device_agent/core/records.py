@@ -32,6 +32,14 @@ class CommandRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Configuration:
+    """A configuration that was accepted; ``command_keys`` are public keys in PEM by key id."""
+
+    revision: int
+    command_keys: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A numbered report for the journal; ``evidence`` if money may rely on it."""
 
@@ -48,6 +56,7 @@ class Snapshot:
         acked_through: the service has stored the reports up to here.
         bolt: the reading in the newest report, ``None`` in a new journal.
         commands: in the order of their arrival.
+        configuration: the one in force, ``None`` while it is the one with which the device was set up.
     """
 
     journal_id: str
@@ -55,3 +64,4 @@ class Snapshot:
     acked_through: int = 0
     bolt: Bolt | None = None
     commands: tuple[CommandRecord, ...] = ()
+    configuration: Configuration | None = None

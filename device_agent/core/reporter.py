@@ -8,7 +8,7 @@ from broker.contract.messages import VERSION, Body, BoltReport, BootReport, Comm
 from device_agent.core.effects import Effect, Save, SendReports
 from device_agent.core.limits import Limits
 from device_agent.core.outbox import Outbox, Weight
-from device_agent.core.records import CommandRecord, Entry, Snapshot
+from device_agent.core.records import CommandRecord, Configuration, Entry, Snapshot
 from device_agent.core.saves import SaveQueue
 from device_agent.core.senses import Senses
 
@@ -36,6 +36,7 @@ class Reporter:
         self._commands: list[CommandRecord] = []
         self._reports: list[Entry] = []
         self._forgotten: list[str] = []
+        self._configuration: Configuration | None = None
 
     def report(self, body: Body, weight: Weight, uptime_ms: int) -> int | None:
         """Number a statement that is true since ``uptime_ms``; return its number, ``None`` if it was dropped."""
@@ -76,6 +77,10 @@ class Reporter:
         """Put a command's record into the transaction of this event."""
         self._commands.append(record)
 
+    def configure(self, configuration: Configuration) -> None:
+        """Put a configuration into the transaction of this event."""
+        self._configuration = configuration
+
     def forget(self, command_ids: tuple[str, ...]) -> None:
         """Delete records in the transaction of this event."""
         self._forgotten.extend(command_ids)
@@ -85,7 +90,7 @@ class Reporter:
         if self.outbox.acknowledge(through, now_ms) and self._ack_since_ms is None:
             self._ack_since_ms = now_ms
 
-    def heartbeat(self, now_ms: int) -> Heartbeat:
+    def heartbeat(self, now_ms: int, config_revision: int) -> Heartbeat:
         """Return a sign of life."""
         return Heartbeat(
             version=VERSION,
@@ -96,19 +101,20 @@ class Reporter:
             last_seq=self.outbox.last_seq,
             outbox_depth=self.outbox.depth,
             dropped=self.outbox.dropped,
+            config_revision=config_revision,
             status=self._senses.status,
             agent_version=self._identity.agent_version,
         )
 
-    def saved(self, ticket: int) -> tuple[tuple[CommandRecord, ...], Save | None]:
-        """Note a transaction on the disk; return its command records and what to save next."""
+    def saved(self, ticket: int) -> tuple[Save | None, Save | None]:
+        """Note a transaction on the disk; return it, ``None`` if it was not awaited, and what to save next."""
         done = self.saves.saved(ticket)
         if done is None:
-            return (), None
+            return None, None
         save, following = done
         if save.reports:
             self.outbox.saved(save.reports[-1].report.seq)
-        return save.commands, following
+        return save, following
 
     def save_failed(self, ticket: int, now_ms: int) -> tuple[CommandRecord, ...]:
         """Note a failed transaction; return its command records, of which the intents will not be tried again."""
@@ -135,7 +141,7 @@ class Reporter:
 
     def _gathered(self, now_ms: int) -> Save | None:
         ack_due = self._ack_since_ms is not None and now_ms >= self._ack_since_ms + self._limits.ack_save_delay_ms
-        if not (self._commands or self._reports or self._forgotten or ack_due):
+        if not (self._commands or self._reports or self._forgotten or self._configuration or ack_due):
             return None
         save = Save(
             ticket=self.saves.next_ticket(),
@@ -144,8 +150,9 @@ class Reporter:
             acked_through=self.outbox.acked_through,
             bolt=self._senses.told_bolt,
             forgotten=tuple(self._forgotten),
+            configuration=self._configuration,
         )
-        self._commands, self._reports, self._forgotten = [], [], []
+        self._commands, self._reports, self._forgotten, self._configuration = [], [], [], None
         self._ack_since_ms = None
         return self.saves.push(save)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from broker.contract.codes import Action, Bolt, Reason, Result
-from device_agent.core.records import CommandRecord
+from device_agent import journal_view
+from device_agent.core.records import CommandRecord, Configuration
 from device_agent.errors import JournalError
 from device_agent.journal import SqliteJournal
 from device_agent.ports import SignedReport, Transaction
@@ -89,10 +90,34 @@ def test_it_is_synced_at_every_commit_unless_told_otherwise(tmp_path: Path) -> N
     )
 
 
+def test_a_configuration_is_there_after_reopening_and_its_revision_never_goes_back(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "journal")
+    assert journal.snapshot().configuration is None
+    newer = Configuration(3, {"kid": "pem"})
+    journal.save(Transaction(configuration=newer))
+    journal.save(Transaction(configuration=Configuration(2, {"old": "pem"})))
+    journal.close()
+    assert SqliteJournal(tmp_path / "journal").snapshot().configuration == newer
+
+
+def test_a_journal_of_an_older_agent_is_brought_up_to_date_and_keeps_everything(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "journal")
+    journal.save(Transaction(commands=[record(1)], bolt=Bolt.OPEN))
+    before = journal.snapshot()
+    journal.close()
+    with sqlite3.connect(tmp_path / "journal") as db:  # as the first agents wrote it
+        db.executescript("DROP TABLE configuration; UPDATE meta SET schema_version = 1;")
+    assert journal_view.read(tmp_path / "journal").config_revision == 0
+    journal = SqliteJournal(tmp_path / "journal")
+    assert journal.snapshot() == before
+    journal.save(Transaction(configuration=Configuration(1, {"kid": "pem"})))
+    assert journal_view.read(tmp_path / "journal").config_revision == 1
+
+
 def test_a_journal_of_a_newer_agent_is_refused(tmp_path: Path) -> None:
     SqliteJournal(tmp_path / "journal").close()
     with sqlite3.connect(tmp_path / "journal") as db:
-        db.execute("UPDATE meta SET schema_version = 2")
+        db.execute("UPDATE meta SET schema_version = 3")
     with pytest.raises(JournalError, match="newer agent"):
         SqliteJournal(tmp_path / "journal")
 

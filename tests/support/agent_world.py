@@ -7,8 +7,9 @@ from pathlib import Path
 
 from broker.contract.codes import Action
 from broker.contract.envelope import open_sealed, sign
+from broker.contract.jws import PrivateKey
 from broker.contract.keys import key_id, new_command_key, new_report_key
-from broker.contract.messages import Command, CommandReport, Heartbeat, Message, Report, ReportAck
+from broker.contract.messages import Command, CommandReport, Config, Heartbeat, Message, Report, ReportAck
 from broker.contract.topics import Channel
 from device_agent.core.events import LinkUp, MessageArrived
 from device_agent.core.limits import Limits
@@ -21,6 +22,7 @@ from device_agent.ports import Transaction
 DEVICE = "0123456789"
 COMMAND_KEY = new_command_key()
 REPORT_KEY = new_report_key()
+CHANNELS = {Command: Channel.COMMAND, Config: Channel.CONFIG, ReportAck: Channel.REPORT_ACK}
 COMMAND_KEYS = {key_id(COMMAND_KEY.public_key()): COMMAND_KEY.public_key()}
 
 
@@ -153,10 +155,12 @@ class World:
         }
         return Command(**(fields | changes))  # type: ignore[arg-type]
 
-    def send(self, message: Command | ReportAck, *, retained: bool = False) -> None:
-        """Deliver a message of the service."""
-        channel = Channel.COMMAND if isinstance(message, Command) else Channel.REPORT_ACK
-        token = sign(message, COMMAND_KEY, key_id(COMMAND_KEY.public_key()))
+    def send(
+        self, message: Command | Config | ReportAck, *, retained: bool = False, key: PrivateKey = COMMAND_KEY
+    ) -> None:
+        """Deliver a message of the service, signed by ``key``."""
+        channel = CHANNELS[type(message)]
+        token = sign(message, key, key_id(key.public_key()))
         self.device.feed(
             MessageArrived(channel=channel, payload=token, retained=retained, unix_s=self.clock.known_unix_s())
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from rich.console import Console
 
-from broker.mosquitto.supervisor import MosquittoError
+from broker.mosquitto.errors import MosquittoError
 from device_agent.errors import AgentError
 from simulators.errors import HouseError, SimulatorError
 

@@ -8,6 +8,7 @@ import pytest
 import pytest_socket
 
 from broker.mosquitto.supervisor import Mosquitto
+from tests.support.cell import Cell
 from tests.support.postgres import Postgres
 
 pytest_plugins = ["tests.support.databases", "tests.support.towns"]
@@ -25,16 +26,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def mosquitto() -> Iterator[Mosquitto]:
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     """One broker for all tests that leave it as they found it: add users of your own, and retain nothing."""
-    with Mosquitto() as broker:
+    with Mosquitto(certificates=Cell(tmp_path_factory.mktemp("pki")).certificates) as broker:
         yield broker
 
 
 @pytest.fixture
-def own_mosquitto() -> Iterator[Mosquitto]:
-    """A broker for one test, to be killed, frozen and filled at will."""
-    with Mosquitto() as broker:
+def own_mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """A broker for one test, with an authority of its own, to be killed, frozen and filled at will."""
+    with Mosquitto(certificates=Cell(tmp_path_factory.mktemp("pki")).certificates) as broker:
         yield broker
 
 

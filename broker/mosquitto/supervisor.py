@@ -5,41 +5,32 @@ from __future__ import annotations
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
-from string import Template
 from types import TracebackType
 from typing import Final, Self
 
-from broker.contract.messages import MAX_MESSAGE_BYTES
+from broker.mosquitto.access import Access
 from broker.mosquitto.children import find_program, spawn
-from broker.mosquitto.passwords import new_password, password_line
+from broker.mosquitto.errors import MosquittoError
+from broker.mosquitto.files import Certificates, write_configuration
+from broker.mosquitto.passwords import password_line
 from broker.mosquitto.ports import LOOPBACK, free_port
-from broker.mosquitto.probe import signs_in
+from broker.mosquitto.watch import Watch
 
-MAX_PACKET_BYTES: Final = 2 * MAX_MESSAGE_BYTES
-"""Longest MQTT packet; a longer one ends its sender's connection (the reason stands in mosquitto.conf)."""
-
-_PROBE_USER: Final = "probe"  # lower case, so it can never be a device id
-_POLL_S: Final = 0.01
-_POLLS: Final = 2_000  # 20 s: Mosquitto starts in 20 ms and reloads within 150 ms, but a loaded machine may stall
 _STOP_TIMEOUT_S: Final = 10.0  # it writes its state to disk first
 _PORT_TRIES: Final = 5  # times that somebody else may take the free port first
-
-
-class MosquittoError(RuntimeError):
-    """The broker cannot be run. The message says what to do about it."""
 
 
 class Mosquitto:
     """A Mosquitto process with our configuration and ACL, on the loopback address.
 
     Use it as a context manager: it is started on the way in, and stopped on the way out. It also ends when this
-    process dies, however that happens. Retained messages and users are kept in ``directory`` over restarts.
+    process dies, however that happens. Retained messages are kept in ``directory`` over restarts. While it runs it
+    follows the files of ``certificates``: what is revoked in them is in force within seconds.
 
     Attributes:
+        certificates: what it proves itself with, and whom it does not let in.
         directory: where the broker's files are, among them ``mosquitto.log``.
         host: the address it listens on.
         port: its TCP port, known as soon as it was started for the first time and the same ever after.
@@ -47,7 +38,9 @@ class Mosquitto:
 
     host: Final = LOOPBACK
 
-    def __init__(self, directory: Path | None = None, port: int | None = None) -> None:
+    def __init__(
+        self, directory: Path | None = None, port: int | None = None, *, certificates: Certificates | None = None
+    ) -> None:
         """Prepare a broker; ``None`` means a temporary directory, or a free port.
 
         Raises:
@@ -57,8 +50,11 @@ class Mosquitto:
         self._temporary = None if directory else tempfile.TemporaryDirectory(prefix="unlatch-mosquitto-")
         self.directory = directory or Path(self._temporary.name if self._temporary else "")
         self._port = port
+        self.certificates = certificates
+        self._tls_port: int | None = None
+        self._access = Access(self.directory)
         self._process: subprocess.Popen[bytes] | None = None
-        self._probe_password = new_password()
+        self._watch: Watch | None = None
         self._lines = self._read_lines()
 
     def __enter__(self) -> Self:
@@ -85,6 +81,18 @@ class Mosquitto:
             msg = "Mosquitto has no port yet; start it first"
             raise MosquittoError(msg)
         return self._port
+
+    @property
+    def tls_port(self) -> int:
+        """The TCP port for those with a certificate.
+
+        Raises:
+            MosquittoError: it was not started yet.
+        """
+        if self._tls_port is None:
+            msg = "Mosquitto has no port yet; start it first"
+            raise MosquittoError(msg)
+        return self._tls_port
 
     @property
     def pid(self) -> int:
@@ -117,9 +125,12 @@ class Mosquitto:
         if self.running:
             msg = f"Mosquitto runs already, as process {self.pid}"
             raise MosquittoError(msg)
+        self._require_certificates()
         ours_to_choose = self._port is None
         for _ in range(_PORT_TRIES if ours_to_choose else 1):
             self._port = free_port() if ours_to_choose else self._port
+            if self.certificates:
+                self._tls_port = free_port() if ours_to_choose else self._tls_port or free_port()
             if self._came_up():
                 return
             if "Address already in use" not in self._log_tail():
@@ -146,17 +157,25 @@ class Mosquitto:
         """
         self._lines |= {name: password_line(name, password) for name, password in passwords.items()}
         self._write_passwords()
-        if self._process is not None and self.running:
-            self._process.send_signal(signal.SIGHUP)
-            if not self._answers(self._process):
-                msg = f"Mosquitto did not read its users again; its log ends with:\n{self._log_tail()}"
-                raise MosquittoError(msg)
+        if self.running:
+            self.reload()
+
+    def reload(self) -> None:
+        """Put revocations and a renewed certificate in force now; by itself the broker does so within two seconds.
+
+        Raises:
+            MosquittoError: the broker does not run, or did not read the files again.
+        """
+        process = self._process
+        self._access.reload(self._revoked(), self.pid, lambda: process is not None and process.poll() is None)
 
     def _came_up(self) -> bool:
+        stamp = self.certificates.stamp() if self.certificates else ()
         self._write_files()
         process = spawn([self._program, "-c", "mosquitto.conf"], self.directory, ["--pdeathsig", "KILL"])
-        if self._answers(process):
+        if self._access.wait(lambda: process.poll() is None):
             self._process = process
+            self._watch = Watch(self.certificates, stamp, self.reload) if self.certificates else None
             return True
         process.kill()
         process.wait()
@@ -164,6 +183,8 @@ class Mosquitto:
 
     def _end(self, with_signal: signal.Signals) -> None:
         process, self._process = self._process, None
+        if self._watch:
+            self._watch.end()
         if process is None:
             return
         process.send_signal(with_signal)
@@ -174,27 +195,24 @@ class Mosquitto:
             process.kill()
             process.wait()
 
-    def _answers(self, process: subprocess.Popen[bytes]) -> bool:
-        for _ in range(_POLLS):
-            if process.poll() is not None:
-                return False
-            if signs_in((self.host, self.port), _PROBE_USER, self._probe_password):
-                return True
-            time.sleep(_POLL_S)
-        return False
+    def _require_certificates(self) -> None:
+        missing = self.certificates.missing() if self.certificates else []
+        if missing:
+            msg = f"Mosquitto needs {', '.join(map(str, missing))}; make what is missing: unlatch pki init"
+            raise MosquittoError(msg)
+
+    def _revoked(self) -> set[str]:
+        return self.certificates.revoked_devices() if self.certificates else set()
 
     def _write_files(self) -> None:
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        template = Template(_resource("mosquitto.conf"))
-        values = {"port": self.port, "address": self.host, "max_packet_bytes": MAX_PACKET_BYTES}
-        (self.directory / "mosquitto.conf").write_text(template.substitute(values))
-        (self.directory / "acl").write_text(_resource("acl"))
+        write_configuration(
+            self.directory, address=self.host, port=self._tls_port or 0, tls=self.certificates, plain_port=self.port
+        )
+        self._access.write(self._revoked())
         self._write_passwords()
 
     def _write_passwords(self) -> None:
-        # A new password for the probe each time: when it signs in with it, Mosquitto has read this very file.
-        self._probe_password = new_password()
-        self._lines[_PROBE_USER] = password_line(_PROBE_USER, self._probe_password)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         written = self.directory / "passwords.new"
         written.touch(mode=0o600)
         written.write_text("".join(f"{line}\n" for line in self._lines.values()))
@@ -215,7 +233,3 @@ def _find_mosquitto() -> str:
     except FileNotFoundError as error:
         msg = "Mosquitto is not installed; run: apt-get install --no-install-recommends mosquitto"
         raise MosquittoError(msg) from error
-
-
-def _resource(name: str) -> str:
-    return (resources.files("broker.mosquitto") / name).read_text()

@@ -8,7 +8,8 @@ import pytest
 
 from broker.contract.messages import MAX_MESSAGE_BYTES
 from broker.contract.topics import RULES, SERVICE_USER, Channel, Side, everyones, topic
-from broker.mosquitto.supervisor import MAX_PACKET_BYTES, Mosquitto
+from broker.mosquitto.files import MAX_PACKET_BYTES
+from broker.mosquitto.supervisor import Mosquitto
 from tests.support.mosquitto import TIMEOUT_S, Client, Heard, Will
 
 pytestmark = pytest.mark.server

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from broker.mosquitto.errors import MosquittoError
 from broker.mosquitto.ports import free_port
 from broker.mosquitto.probe import signs_in
-from broker.mosquitto.supervisor import Mosquitto, MosquittoError
+from broker.mosquitto.supervisor import Mosquitto
 from tests.support.mosquitto import TIMEOUT_S, Client, Heard, Refused
 
 pytestmark = pytest.mark.server

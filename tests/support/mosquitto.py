@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import socket
+import ssl
 import threading
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,6 +17,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from broker.mosquitto.supervisor import Mosquitto
+from tests.support.cell import Cell
 
 TIMEOUT_S: Final = 10.0  # everything here takes milliseconds; a loaded machine may stall for seconds
 
@@ -42,20 +44,25 @@ class Refused(Exception):  # noqa: N818  # a word of MQTT: connection refused
 
 
 class Client:
-    """One connection; each call returns when the broker has answered it."""
+    """One connection; each call returns when the broker has answered it.
+
+    Without a password it has a certificate: a new one of the broker's own authority in the client's name, or that of
+    ``tls``.
+    """
 
     def __init__(
         self,
         broker: Mosquitto,
         name: str,
-        password: str,
+        password: str | None = None,
         *,
+        tls: ssl.SSLContext | None = None,
         client_id: str | None = None,
         will: Will | None = None,
         clean_session: bool = True,
     ) -> None:
         self._heard: queue.Queue[Heard] = queue.Queue()
-        self._answer: queue.Queue[ReasonCode] = queue.Queue()
+        self._answer: queue.Queue[ReasonCode | DisconnectFlags] = queue.Queue()
         self._subscribed: queue.Queue[int] = queue.Queue()
         self.gone = threading.Event()
         self._paho = PahoClient(
@@ -64,16 +71,14 @@ class Client:
             clean_session=clean_session,
             reconnect_on_failure=False,
         )
-        self._paho.username_pw_set(name, password)
+        if password is None:
+            self._paho.tls_set_context(tls or _certified(broker, name))
+        else:
+            self._paho.username_pw_set(name, password)
         if will:
             self._paho.will_set(will.topic, will.payload, qos=1, retain=True)
         self._set_callbacks()
-        self._paho.connect(broker.host, broker.port)
-        self._paho.loop_start()
-        answer = self._answer.get(timeout=TIMEOUT_S)
-        if answer.is_failure:
-            self._paho.loop_stop()
-            raise Refused(str(answer))
+        self._connect(broker.host, broker.port if password is not None else broker.tls_port)
 
     def __enter__(self) -> Self:
         return self
@@ -110,6 +115,10 @@ class Client:
             messages.append(message)
         return messages
 
+    def heard_nothing(self) -> bool:
+        """Say whether no message is left to ``hear``."""
+        return self._heard.empty()
+
     def vanish(self) -> None:
         """Break the connection without a word, so that the broker publishes the will."""
         connection = self._paho.socket()
@@ -123,6 +132,18 @@ class Client:
         """Disconnect in order: no will."""
         self._paho.disconnect()
         self._paho.loop_stop()
+
+    def _connect(self, host: str, port: int) -> None:
+        try:
+            self._paho.connect(host, port)
+        except (ssl.SSLError, ConnectionError) as error:
+            raise Refused(str(error)) from error
+        self._paho.loop_start()
+        answer = self._answer.get(timeout=TIMEOUT_S)
+        # In TLS 1.3 a client that is refused has connected already from its own point of view.
+        if isinstance(answer, DisconnectFlags) or answer.is_failure:
+            self._paho.loop_stop()
+            raise Refused(str(answer))
 
     def _set_callbacks(self) -> None:
         self._paho.on_connect = self._on_connect
@@ -140,14 +161,22 @@ class Client:
         self,
         _client: PahoClient,
         _data: object,
-        _flags: DisconnectFlags,
+        flags: DisconnectFlags,
         _code: ReasonCode,
         _properties: Properties | None,
     ) -> None:
         self.gone.set()
+        self._answer.put(flags)
 
     def _on_message(self, _client: PahoClient, _data: object, message: MQTTMessage) -> None:
         self._heard.put(Heard(message.topic, bytes(message.payload), message.retain))
+
+
+def _certified(broker: Mosquitto, name: str) -> ssl.SSLContext:
+    if broker.certificates is None:
+        msg = "this broker has no certificates"
+        raise ValueError(msg)
+    return Cell(broker.certificates.ca.parent).client(name).context()
 
 
 def _without_nagle(_client: PahoClient, _data: object, connection: object) -> None:

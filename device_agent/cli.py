@@ -1,24 +1,35 @@
-"""``unlatch-agent``: run the agent, test what it needs, read its journal."""
+"""``unlatch-agent``: enrol the device, run the agent, test what it needs, read its journal."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from device_agent import __version__
 from device_agent.errors import AgentError
 from device_agent.program import run
-from device_agent.settings import EXAMPLE, LoadedSettings, load
+from device_agent.settings import EXAMPLE, Kind, LoadedSettings, load
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
+Work = Callable[[LoadedSettings, argparse.Namespace], int]
 
 DEFAULT_CONFIG: Final = Path("/etc/unlatch-agent/agent.toml")
 
 _EPILOGS: Final = {
     "run": f"example:\n  unlatch-agent run --config /etc/unlatch-agent/agent.toml\n\na settings file:\n\n{EXAMPLE}",
     "selftest": "example:\n  unlatch-agent selftest --config agent.toml",
+    "enrol": (
+        "examples:\n"
+        "  unlatch-agent enrol --service https://unlatch.example.org --device 0123456789 --claim 7Q2M-XK4P\n"
+        "  unlatch-agent enrol ... --pkcs11 'pkcs11:token=unlatch;object=report-key"
+        "?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/unlatch-agent/pin'\n\n"
+        "It can be repeated after a failure: the keys that it has made are used again."
+    ),
+    "renew": "example:\n  unlatch-agent renew --config agent.toml\n\nThe running agent does this by itself.",
     "journal": "examples:\n  unlatch-agent journal --config agent.toml\n  unlatch-agent journal --json | jq .reports",
 }
 
@@ -31,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     try:
-        settings = load(options.config)
-        return {"run": _run, "selftest": _selftest, "journal": _journal}[options.command](settings, options)
+        work: Callable[[argparse.Namespace], int] = options.work
+        return work(options)
     except AgentError as error:
         print(f"unlatch-agent: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
         return 1
@@ -47,16 +58,45 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add(commands, "run", "be the agent until SIGTERM or Ctrl-C")
-    _add(commands, "selftest", "check keys, journal, lock driver and broker; moves nothing")
-    journal = _add(commands, "journal", "show intents, outcomes and reports; also while the agent runs")
+    _add_enrol(commands)
+    _add(commands, "run", "be the agent until SIGTERM or Ctrl-C", _run)
+    _add(commands, "selftest", "check keys, certificate, journal, lock driver and broker; moves nothing", _selftest)
+    renew = _add(commands, "renew", "get a new certificate if the present one is due", _renew)
+    renew.add_argument("--now", action="store_true", help="due or not")
+    journal = _add(commands, "journal", "show intents, outcomes and reports; also while the agent runs", _journal)
     journal.add_argument("--json", action="store_true", help="as JSON instead of a table")
     return parser
 
 
-def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
-) -> argparse.ArgumentParser:
+def _add_enrol(commands: Commands) -> None:
+    parser = _add_plain(commands, "enrol", "make the device's keys and get its certificate, once, with a claim code")
+    parser.set_defaults(work=_enrol)
+    parser.add_argument("--service", required=True, metavar="URL", help="https://... of the service")
+    parser.add_argument("--device", required=True, metavar="ID", help="the device's id, as registered")
+    parser.add_argument(
+        "--claim", required=True, metavar="CODE", help="the one-time code; - reads it from standard input"
+    )
+    folder = DEFAULT_CONFIG.parent
+    parser.add_argument(
+        "--dir", type=Path, default=folder, metavar="DIR", help="where it all goes; default: %(default)s"
+    )
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="authority of the service, if the system has it not")
+    parser.add_argument(
+        "--pkcs11", metavar="URI", help="make the report key on a token (RFC 7512) instead of in a file"
+    )
+    parser.add_argument(
+        "--kind", type=Kind, choices=list(Kind), default=Kind.BIKE, help="what the lock is on; default: bike"
+    )
+
+
+def _add(commands: Commands, name: str, summary: str, work: Work) -> argparse.ArgumentParser:
+    parser = _add_plain(commands, name, summary)
+    parser.set_defaults(work=lambda options: work(load(options.config), options))
+    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="default: %(default)s")
+    return parser
+
+
+def _add_plain(commands: Commands, name: str, summary: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         name,
         help=summary,
@@ -64,9 +104,34 @@ def _add(
         epilog=_EPILOGS[name],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="default: %(default)s")
     parser.add_argument("--verbose", action="store_true", help="log more")
     return parser
+
+
+def _enrol(options: argparse.Namespace) -> int:
+    from device_agent.enrolment import Wish, enrol  # noqa: PLC0415 - the agent itself does without it
+
+    claim = sys.stdin.readline().strip() if options.claim == "-" else options.claim
+    settings_file = enrol(
+        Wish(
+            url=options.service,
+            device=options.device,
+            claim=claim,
+            folder=options.dir.absolute(),
+            ca_file=options.ca,
+            pkcs11=options.pkcs11,
+            kind=options.kind,
+        )
+    )
+    print(f"enrolled; check it with: unlatch-agent selftest --config {settings_file}")  # noqa: T201
+    return 0
+
+
+def _renew(settings: LoadedSettings, options: argparse.Namespace) -> int:
+    from device_agent.renew import renew  # noqa: PLC0415 - the agent itself does without it
+
+    print(renew(settings, now=options.now))  # noqa: T201
+    return 0
 
 
 def _run(settings: LoadedSettings, _options: argparse.Namespace) -> int:

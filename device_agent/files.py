@@ -41,7 +41,7 @@ def write_new(file: Path, text: str, mode: int) -> str:
         finally:
             written.unlink()
         sync_folder(file.parent)
-    return file.read_text(encoding="ascii")
+    return file.read_text(encoding="utf-8")
 
 
 def sync_folder(folder: Path) -> None:
@@ -56,7 +56,7 @@ def sync_folder(folder: Path) -> None:
 def _beside(file: Path, text: str, mode: int) -> Path:
     """Write a file under another name, for its owner only until it is complete."""
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    with os.fdopen(descriptor, "w", encoding="ascii") as opened:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
         opened.write(text)
         opened.flush()
         os.fchmod(opened.fileno(), mode)

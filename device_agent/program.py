@@ -6,6 +6,8 @@ import fcntl
 import logging
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -18,6 +20,7 @@ from device_agent.inbox import Inbox
 from device_agent.journal import SqliteJournal
 from device_agent.keys import KeySigner, load_command_keys, open_report_key, read_secret
 from device_agent.link import Address, MqttLink
+from device_agent.renewal import RenewalWatch, Renewing
 from device_agent.runner import Runner
 from device_agent.settings import Kind, LoadedSettings
 
@@ -90,13 +93,36 @@ def _work(settings: LoadedSettings) -> None:
         _stop_with_any_thread(runner)
         logger.info("agent runs device=%s boot_id=%s key_id=%s", values.device, clock.boot_id, signer.key_id)
         link.start()
-        runner.run()
+        with _renewing(settings, runner, link):
+            runner.run()
         if runner.failed:
             msg = "a thread of the agent died, see the log; start the agent again"
             raise AgentError(msg)
     finally:
         link.close()
         journal.close()
+
+
+@contextmanager
+def _renewing(settings: LoadedSettings, runner: Runner, link: MqttLink) -> Iterator[None]:
+    """Look after the certificate meanwhile, if there is one and a service that renews it."""
+    identity, service = settings.identity, settings.values.service
+    if identity is None or service is None:
+        yield
+        return
+    watch = RenewalWatch(
+        Renewing(
+            settings_file=settings.file,
+            identity=identity,
+            interval_s=service.check_interval_s,
+            when_renewed=lambda: runner.when_at_rest(link.reconnect),
+        )
+    )
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.close()
 
 
 def _stop_on_signals(runner: Runner) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Callable
 
 from device_agent.device import Device
 from device_agent.inbox import Inbox
@@ -17,6 +19,7 @@ class Runner:
         self._inbox = inbox
         self._clock = clock
         self._stopping = threading.Event()
+        self._chores: deque[Callable[[], None]] = deque()
         self.failed = False
 
     def run(self) -> None:
@@ -27,6 +30,13 @@ class Runner:
             if event is not None:
                 self._device.feed(event)
             self._device.tick()
+            if self._chores and not self._device.agent.driving:
+                self._chores.popleft()()
+
+    def when_at_rest(self, chore: Callable[[], None]) -> None:
+        """Do something from the loop's thread as soon as the lock is not being driven; callable from any thread."""
+        self._chores.append(chore)
+        self._inbox.wake()
 
     def stop(self) -> None:
         """End ``run`` soon; may be called from any thread and from a signal handler."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from device_agent.certificates import life_of
 from device_agent.clock import SystemClock
 from device_agent.errors import AgentError
 from device_agent.journal import SqliteJournal
@@ -34,6 +35,7 @@ def check_all(settings: LoadedSettings) -> list[Finding]:
     checks: dict[str, Callable[[LoadedSettings], str]] = {
         "report key": _report_key,
         "command keys": _command_keys,
+        "certificate": _certificate,
         "journal": _journal,
         "lock driver": _driver,
         "broker": _broker,
@@ -55,6 +57,17 @@ def _report_key(settings: LoadedSettings) -> str:
 def _command_keys(settings: LoadedSettings) -> str:
     keys = load_command_keys([settings.path(name) for name in settings.values.command_key_files])
     return f"key ids {', '.join(keys)}"
+
+
+def _certificate(settings: LoadedSettings) -> str:
+    identity = settings.identity
+    if identity is None:
+        return "none: the device signs in with a password"
+    life, now_s = life_of(identity.cert_file), SystemClock(settings.values.boot_id).unix_s()
+    if life.plausible(now_s) and now_s >= life.ends_s:
+        msg = f"{identity.cert_file}: the certificate has ended; run: unlatch-agent renew --config {settings.file}"
+        raise AgentError(msg)
+    return life.in_words(now_s)
 
 
 def _journal(settings: LoadedSettings) -> str:

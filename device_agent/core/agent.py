@@ -68,6 +68,11 @@ class Agent:
         return self._senses.status
 
     @property
+    def driving(self) -> bool:
+        """Whether the lock is being driven."""
+        return self._commands.driving
+
+    @property
     def outbox_depth(self) -> int:
         """Reports that wait for an acknowledgement."""
         return self._reporter.outbox.depth

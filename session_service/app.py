@@ -50,6 +50,7 @@ from session_service.sessions.scans import router as scans_router
 from session_service.sessions.service import Sessions
 from session_service.settings import Settings
 from session_service.sweeper import Sweeper
+from session_service.trail.endpoints import router as trail_router
 from session_service.web.label_page import router as label_page_router
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     labels_router,
     commands_router,
     ops_sessions_router,
+    trail_router,
     label_page_router,
     health.router,
 )

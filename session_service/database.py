@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -49,6 +49,7 @@ READERS: Final = 2  # as many as the cores of the smallest server
 PASSING_SQLSTATES: Final = frozenset({"08", "3D", "40", "53", "55", "57", "58"})
 """Classes of PostgreSQL's codes: connection, no such database, rollback, resources, locks, operator, system."""
 POSTGRES_CONNECTIONS: Final = 16  # more do not commit faster on a small server
+_AT_THE_END: Final = "unlatch_at_the_end"
 
 
 def may_pass(error: BaseException) -> bool:
@@ -101,6 +102,26 @@ def every(connection: Connection, model: type[M], statement: Select[Any], **valu
     return [model(**row) for row in connection.execute(statement, values).mappings()]
 
 
+def at_the_end(connection: Connection, work: Work[None]) -> None:
+    """Run ``work`` when all else in this unit of work has been done; on SQLite at once, where nobody waits for a lock.
+
+    For what takes a lock that everybody wants: taken last, it is held for as long as a commit takes, and who holds it
+    waits for nobody, so there is no deadlock. A unit that fails drops it.
+    """
+    if connection.dialect.name == "sqlite":
+        work(connection)
+    else:
+        connection.info.setdefault(_AT_THE_END, []).append(work)
+
+
+def _whole(work: Work[T], connection: Connection) -> T:
+    connection.info.pop(_AT_THE_END, None)  # of a unit that failed
+    result = work(connection)
+    for last in connection.info.pop(_AT_THE_END, ()):
+        last(connection)
+    return result
+
+
 class Database(ABC):
     """Runs units of work. ``read`` may see a state that is a commit old; ``write`` never does."""
 
@@ -127,7 +148,7 @@ class PostgresDatabase(Database):
 
     async def write(self, work: Work[T]) -> T:  # noqa: D102
         async with self._engine.begin() as connection:
-            return await connection.run_sync(work)
+            return await connection.run_sync(partial(_whole, work))
 
     async def read(self, work: Work[T]) -> T:  # noqa: D102
         async with self._engine.connect() as connection:

@@ -399,16 +399,7 @@ def _house() -> None:
         _big("created_at_ms"),
         _big("revoked_at_ms", NULL),
     )
-    op.create_table(
-        "audit",
-        _integer("id", KEY),
-        _big("at_ms"),
-        _string("actor", 60),
-        _string("action", 40),
-        _string("subject", 60),
-        _text("why"),
-    )
-    _index("audit", "subject")
+    _audit()
     op.create_table(
         "idempotency",
         _string("scope", 32, KEY),
@@ -420,3 +411,18 @@ def _house() -> None:
         _string("session_id", 26, NULL),
         _integer("after_seq", NULL),
     )
+
+
+def _audit() -> None:
+    op.create_table(
+        "audit",
+        sa.Column("id", sa.Integer(), primary_key=True, autoincrement=False),
+        _big("at_ms"),
+        _string("actor", 60),
+        _string("action", 40),
+        _string("subject", 60),
+        _text("why"),
+        _string("previous", 64),
+        _string("hash", 64),
+    )
+    _index("audit", "actor", "subject")

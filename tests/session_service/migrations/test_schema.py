@@ -23,7 +23,7 @@ from tests.support.databases import BOTH
 from tests.support.postgres import Postgres
 
 for module in pkgutil.walk_packages(session_service.__path__, "session_service."):
-    if module.name.endswith(".model") or module.name in ("session_service.audit", "session_service.idempotency"):
+    if module.name.endswith(".model") or module.name == "session_service.idempotency":
         importlib.import_module(module.name)
 
 T = TypeVar("T")
@@ -170,7 +170,10 @@ REPORT = (
     "INSERT INTO report (journal_id, seq, device_id, boot_id, uptime_ms, kind, at_ms, received_at_ms, token)"
     " VALUES ('J1', 1, 'D000000001', 'B1', 0, 'bolt', 0, 0, '')"
 )
-AUDIT = "INSERT INTO audit (id, at_ms, actor, action, subject, why) VALUES (1, 0, 'a', 'b', 'c', '')"
+AUDIT = (
+    "INSERT INTO audit (id, at_ms, actor, action, subject, why, previous, hash)"
+    " VALUES (1, 0, 'a', 'b', 'c', '', '', '')"
+)
 
 
 def posting(**changed: object) -> str:

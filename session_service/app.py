@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from session_service import health, metrics
+from session_service.approvals.endpoints import router as approvals_router
 from session_service.clock import Clock
 from session_service.commands.dispatcher import Dispatcher
 from session_service.commands.endpoints import router as commands_router
@@ -65,6 +66,7 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     devices_router,
     labels_router,
     commands_router,
+    approvals_router,
     ops_sessions_router,
     trail_router,
     label_page_router,

@@ -1,21 +1,23 @@
-"""``/v1/ops/devices/{id}/commands``: orders by operators."""
+"""``/v1/ops/devices/{id}/commands``: orders by operators, and the second person's word for those that need one."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Response
 from sqlalchemy import Connection
 
 from broker.contract.codes import Action
-from session_service import audit
-from session_service.commands import repository
+from session_service.approvals.endpoints import ApprovalId
+from session_service.approvals.model import Approval
+from session_service.approvals.schemas import ApprovalOut, DecisionIn
+from session_service.approvals.service import By
+from session_service.commands import by_operators, repository
+from session_service.commands.by_operators import Wish
 from session_service.commands.dispatcher import InDispatcher
-from session_service.commands.errors import DeviceOfflineError
 from session_service.commands.model import CommandRow
 from session_service.commands.schemas import CommandIn, CommandOut, CommandsOut
-from session_service.commands.service import Moment, Order, issue
-from session_service.context import Context, InContext
+from session_service.context import InContext
 from session_service.devices import service as devices
 from session_service.errors import NotFoundError
 from session_service.idempotency import Answer, OnceOf, answer_once
@@ -27,7 +29,12 @@ DeviceId = Annotated[str, Path(pattern=r"^[0-9A-HJKMNP-TV-Z]{10}$", description=
 CommandId = Annotated[str, Path(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="A command's id.")]
 
 
-@router.post("/v1/ops/devices/{device_id}/commands", status_code=202, response_model=CommandOut)
+WAITS: Final[dict[int | str, dict[str, Any]]] = {
+    201: {"model": ApprovalOut, "description": "It opens a pod in which somebody may be, and waits for a second person"}
+}
+
+
+@router.post("/v1/ops/devices/{device_id}/commands", status_code=202, response_model=CommandOut, responses=WAITS)
 async def ask(
     context: InContext,
     dispatcher: InDispatcher,
@@ -36,38 +43,47 @@ async def ask(
     device_id: DeviceId,
     wish: CommandIn,
 ) -> Response:
-    """Ask a device for something. The answer is the command as it goes out; follow it at ``/v1/ops/commands/{id}``."""
+    """Ask a device for something. The answer is the command as it goes out; follow it at ``/v1/ops/commands/{id}``.
+
+    To open a pod in which somebody may be, a second person is needed: the answer is then 201 with an approval, nothing
+    goes out, and another operator confirms or declines it under ``/v1/ops/approvals`` within ten minutes.
+    """
+    by = By(operator.actor, wish.reason, context.clock.now_ms())
+    wanted = Wish(device_id, Action(wish.action), context.settings.unlock_deadline_ms)
     issued: list[CommandRow] = []
 
     def unit(connection: Connection) -> Answer:
-        issued.append(_issue(connection, context, device_id, wish, operator.actor))
-        return Answer.of(202, CommandOut.of(issued[0]))
+        row = by_operators.ask(connection, wanted, by)
+        if isinstance(row, Approval):
+            return Answer.of(201, ApprovalOut.of(row, by.now_ms))
+        issued.append(row)
+        return Answer.of(202, CommandOut.of(row))
 
-    response = await answer_once(context.database, named, context.clock.now_ms(), unit)
+    response = await answer_once(context.database, named, by.now_ms, unit)
     await dispatcher.send(issued)
     return response
 
 
-def _issue(connection: Connection, context: Context, device_id: str, wish: CommandIn, actor: str) -> CommandRow:
-    now_ms = context.clock.now_ms()
-    devices.look(connection, device_id)
-    moment = devices.moment_of(connection, device_id, now_ms)
-    if moment is None:
-        msg = "The device has never been heard of; look after its power and its connection."
-        raise DeviceOfflineError(msg)
-    order = Order(
-        device_id=device_id,
-        action=Action(wish.action),
-        asked_by=actor,
-        lasts_ms=context.settings.unlock_deadline_ms,
-        why=wish.reason,
-    )
-    row = issue(connection, order, Moment(*moment, now_ms))
-    subject = f"device:{device_id}"
-    audit.record(
-        connection, at_ms=now_ms, actor=actor, action=f"command {wish.action}", subject=subject, why=wish.reason
-    )
-    return row
+@router.post("/v1/ops/approvals/{approval_id}/confirm", status_code=202, response_model=CommandOut)
+async def confirm(
+    context: InContext,
+    dispatcher: InDispatcher,
+    operator: InOperator,
+    named: OnceOf,
+    approval_id: ApprovalId,
+    decision: DecisionIn,
+) -> Response:
+    """Agree, as a second person, to an order that waits. The answer is the command as it goes out, with both names."""
+    by = By(operator.actor, decision.why, context.clock.now_ms())
+    issued: list[CommandRow] = []
+
+    def unit(connection: Connection) -> Answer:
+        issued.append(by_operators.confirm(connection, approval_id, context.settings.unlock_deadline_ms, by))
+        return Answer.of(202, CommandOut.of(issued[0]))
+
+    response = await answer_once(context.database, named, by.now_ms, unit)
+    await dispatcher.send(issued)
+    return response
 
 
 @router.get("/v1/ops/commands/{command_id}")

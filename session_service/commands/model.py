@@ -36,6 +36,7 @@ class CommandRow(SQLModel):
     deadline_at_ms: int = big()
     cancels: str | None = Field(default=None, max_length=26)
     asked_by: str = Field(max_length=60)
+    approved_by: str | None = Field(default=None, max_length=60)
     why: str = Field(default="", sa_type=Text)
     created_at_ms: int = big()
     published_at_ms: int | None = big(default=None)

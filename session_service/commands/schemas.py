@@ -29,6 +29,7 @@ class CommandOut(BaseModel):
     state: str
     reason: str | None
     asked_by: str
+    approved_by: str | None
     why: str
     created_at: str | None
     published_at: str | None
@@ -46,6 +47,7 @@ class CommandOut(BaseModel):
             state=row.state,
             reason=row.reason,
             asked_by=row.asked_by,
+            approved_by=row.approved_by,
             why=row.why,
             created_at=rfc3339(row.created_at_ms),
             published_at=rfc3339(row.published_at_ms),

@@ -34,7 +34,10 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked of a device: who asks (``rider:ID``, ``operator:ID``, ``rule:NAME``), why, and for how long."""
+    """What is asked of a device: who asks (``rider:ID``, ``operator:ID``, ``rule:NAME``), why, and for how long.
+
+    ``approved_by`` is the second person, where one was needed.
+    """
 
     device_id: str
     action: Action
@@ -43,6 +46,7 @@ class Order:
     session_id: str | None = None
     cancels: str | None = None
     why: str = ""
+    approved_by: str | None = None
 
 
 def issue(connection: Connection, order: Order, moment: Moment) -> CommandRow:
@@ -58,6 +62,7 @@ def issue(connection: Connection, order: Order, moment: Moment) -> CommandRow:
         deadline_at_ms=moment.real_ms + order.lasts_ms,
         cancels=order.cancels,
         asked_by=order.asked_by,
+        approved_by=order.approved_by,
         why=order.why,
         created_at_ms=moment.real_ms,
     )

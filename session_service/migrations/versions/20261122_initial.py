@@ -284,6 +284,7 @@ def _fleet() -> None:
         _big("deadline_at_ms"),
         _string("cancels", 26, NULL),
         _string("asked_by", 60),
+        _string("approved_by", 60, NULL),
         _text("why"),
         _big("created_at_ms"),
         _big("published_at_ms", NULL),
@@ -400,6 +401,7 @@ def _house() -> None:
         _big("revoked_at_ms", NULL),
     )
     _audit()
+    _approvals()
     op.create_table(
         "idempotency",
         _string("scope", 32, KEY),
@@ -426,3 +428,28 @@ def _audit() -> None:
         _string("hash", 64),
     )
     _index("audit", "actor", "subject")
+
+
+def _approvals() -> None:
+    op.create_table(
+        "approval",
+        _string("id", 26, KEY),
+        _string("device_id", 10),
+        _string("session_id", 26, NULL),
+        _string("action", 12),
+        _text("state"),
+        _string("asked_by", 60),
+        _text("why"),
+        _big("asked_at_ms"),
+        _big("expires_at_ms"),
+        _string("decided_by", 60, NULL),
+        _text("decided_why", NULL),
+        _big("decided_at_ms", NULL),
+        _string("command_id", 26, NULL),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
+        sa.CheckConstraint("state IN ('pending', 'confirmed', 'declined')", name="approval_state"),
+        sa.CheckConstraint("(state = 'pending') = (decided_by IS NULL)", name="approval_decided"),
+        sa.CheckConstraint("state <> 'confirmed' OR decided_by <> asked_by", name="approval_second_person"),
+        sa.CheckConstraint("(state = 'confirmed') = (command_id IS NOT NULL)", name="approval_command"),
+    )
+    op.create_index("approval_by_state", "approval", ["state", "id"])

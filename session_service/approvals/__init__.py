@@ -1,0 +1,1 @@
+"""Approvals: what one operator asked for and another one has to agree to."""

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from broker.contract.keys import new_command_key, new_report_key, public_pem
 from session_service.app import BODY_MAX_BYTES, create_app
-from session_service.secrets import Secrets
+from session_service.secrets import CommandKeys, Secrets
 from session_service.settings import Settings
 
 Schema = Mapping[str, Any]
@@ -95,7 +95,7 @@ class Attack:
 def document() -> dict[str, Any]:
     """Return the OpenAPI document of the service."""
     key = new_command_key()
-    secrets = Secrets(key, "k", {"A": b"a" * 32}, b"t" * 32, "payments", "w" * 32)
+    secrets = Secrets(CommandKeys.of(key), {"A": b"a" * 32}, b"t" * 32, "payments", "w" * 32)
     return create_app(Settings(secrets_dir=Path("none")), secrets).openapi()
 
 

@@ -18,7 +18,7 @@ from session_service.database import Database
 from session_service.ledger import service as ledger
 from session_service.ledger.payments import SandboxProvider
 from session_service.pricing import service as pricing_service
-from session_service.secrets import Secrets
+from session_service.secrets import CommandKeys, Secrets
 from session_service.settings import Settings
 from simulators import payments
 from simulators.payments import Sandbox
@@ -59,8 +59,7 @@ def problem(response: httpx.Response) -> tuple[int, str]:
 
 def new_secrets() -> Secrets:
     return Secrets(
-        command_key=Ed25519PrivateKey.generate(),
-        command_key_id="k",
+        command_keys=CommandKeys.of(Ed25519PrivateKey.generate()),
         label_keys={"A": bytes(32)},
         token_secret=bytes(range(32)),
         payment_api_key=API_KEY,

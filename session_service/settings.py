@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +28,19 @@ def _fits_a_label(url: str) -> str:
     raise ValueError(msg)
 
 
+def _networks(text: str) -> str:
+    for part in filter(None, map(str.strip, text.split(","))):
+        ip_network(part)  # its ValueError says what is wrong
+    return text
+
+
+DEFAULT_CELL = "local"
+
+
+LABEL_TEXT: Final = r"^[ -~\u00a1-\u00ff]{0,48}$"
+"""What the sheets' font has, as many characters as fit the width of a label at 5.5 points."""
+
+
 class Settings(BaseSettings):
     """The service's settings; every time ends in its unit and is real time unless it says civil."""
 
@@ -36,14 +50,36 @@ class Settings(BaseSettings):
     secrets_dir: Path = Path("secrets")
     """Where `unlatch secrets` put the keys; see ``secrets.py``."""
 
+    cell: str = Field(default=DEFAULT_CELL, pattern=r"^[a-z0-9-]{1,20}$")
+    """The city that this installation serves. Operators' tokens name it, and are nobody's in any other."""
+
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=1, le=65_535)
     public_url: Annotated[str, AfterValidator(_fits_a_label)] = "http://127.0.0.1:8080"
     """How riders reach the service. Its host stands on every label."""
 
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
+    """Addresses or networks, with commas between, whose ``X-Forwarded-For`` and ``-Proto`` are believed. Riders are
+    counted by address: behind a proxy that is not named here, all of them are one."""
+
+    limits_factor: float = Field(default=1.0, gt=0, le=1_000_000)
+    """Multiplies the amounts in ``limits/table.py``; for replays and load tests, which come from one address."""
+
+    demo: bool = False
+    """Serves ``/docs``, whose script comes from elsewhere."""
+
+    brand: str = Field(default="Unlatch", pattern=LABEL_TEXT, max_length=28)
+    """The name that stands on every label, in clear, so that people know whose it is."""
+    label_tamper_text: str = Field(default="", pattern=LABEL_TEXT)
+    """A line on every label against peeling it off, such as: Torn or loose? Do not scan."""
+
     broker_host: str = "127.0.0.1"
     broker_port: int = Field(default=1883, ge=1, le=65_535)
     broker_password: str = ""
+    broker_ca: Path | None = None
+    broker_cert: Path | None = None
+    broker_key: Path | None = None
+    """Who signed the broker's certificate, and what the service shows it. Without them those of `unlatch pki init`."""
 
     payment_url: str = "http://127.0.0.1:8090"
     currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$")
@@ -60,6 +96,34 @@ class Settings(BaseSettings):
     stale_after_ms: int = Field(default=90_000, ge=1_000)  # three heartbeats missed: the device counts as offline
     cleaning_ms: int = Field(default=900_000, ge=0)  # then a pod is let again without a technician
     sweep_every_ms: int = Field(default=1_000, ge=50)
+
+    @property
+    def proxies(self) -> list[str]:
+        """The trusted proxies, each by itself."""
+        return [proxy.strip() for proxy in self.trusted_proxies.split(",") if proxy.strip()]
+
+    # Where a label is scanned, held against where its device is (session_service/presence/distance.py has the formula).
+    near_tolerance_m: int = Field(default=150, ge=10, le=100_000)  # two fixes among houses, and a walk round a rack
+    label_far_m: int = Field(default=500, ge=10, le=1_000_000)  # farther than any mistake of a fix among houses
+    position_max_age_ms: int = Field(default=900_000, ge=1_000)  # an older fix of a device says nothing any more
+    accuracy_max_m: int = Field(default=200, ge=1, le=10_000)  # a phone that knows its place worse than that knows none
+    two_places_min_m: int = Field(default=5_000, ge=1_000)  # nearer than that, phones and their networks differ
+    two_places_m_per_s: int = Field(default=40, ge=1)  # 144 km/h: no label travels faster on a road
+
+    @property
+    def broker_ca_file(self) -> Path:
+        """The authority of the broker's certificate."""
+        return self.broker_ca or self.secrets_dir / "pki" / "ca.pem"
+
+    @property
+    def broker_cert_file(self) -> Path:
+        """The service's certificate, as a client of the broker."""
+        return self.broker_cert or self.secrets_dir / "pki" / "service.pem"
+
+    @property
+    def broker_key_file(self) -> Path:
+        """The key of ``broker_cert_file``."""
+        return self.broker_key or self.secrets_dir / "pki" / "service-key.pem"
 
     @property
     def label_host(self) -> str:

@@ -27,9 +27,11 @@ from session_service.commands.dispatcher import Dispatcher
 from session_service.database import Database, may_pass
 from session_service.devices import service as devices
 from session_service.devices.heartbeats import Beat
+from session_service.errors import SetupError
 from session_service.fleet import repository
 from session_service.fleet.complaints import Complaints
 from session_service.fleet.reports import Receipt, Verdict, receive
+from session_service.fleet.tls import broker_context
 from session_service.sessions.live import Live
 from session_service.sessions.service import Moved
 from session_service.settings import Settings
@@ -112,7 +114,7 @@ class Gateway:
                     delay_s = 0.1
                     async for _ in client.messages:
                         pass  # there are none here; it raises when the connection is lost
-            except aiomqtt.MqttError as error:
+            except (aiomqtt.MqttError, SetupError) as error:
                 if (task := asyncio.current_task()) is not None and task.cancelling():
                     raise asyncio.CancelledError from error  # closing failed in place of the cancellation
                 logger.warning("broker lost, trying again in %.1f s: %s", delay_s, error)
@@ -122,11 +124,13 @@ class Gateway:
             delay_s = min(BACKOFF_MAX_S, 2 * delay_s)
 
     def _client(self) -> aiomqtt.Client:
+        password = self._settings.broker_password or None
         client = aiomqtt.Client(
             self._settings.broker_host,
             self._settings.broker_port,
             username=topics.SERVICE_USER,
-            password=self._settings.broker_password or None,
+            password=password,
+            tls_context=None if password else broker_context(self._settings),
             identifier=topics.SERVICE_USER,
             protocol=aiomqtt.ProtocolVersion.V311,
             clean_session=True,

@@ -24,6 +24,7 @@ from broker.mosquitto.supervisor import Mosquitto
 from session_service.secrets import load_secrets, make_secrets
 from simulators import payments
 from simulators.bodies import SimulatedDevice
+from tests.support.cell import Cell
 from tests.support.databases import BOTH
 from tests.support.postgres import migrated_template
 from tests.support.world import Rider, World, until, world
@@ -84,7 +85,7 @@ def module_database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest
 async def town(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """A town for a module; its tests leave it as they found it, or add to it."""
     folder: Path = tmp_path_factory.mktemp("town")
-    with Mosquitto() as broker:
+    with Mosquitto(certificates=Cell(folder / "authority").certificates) as broker:
         async with (
             payment_provider(folder / "secrets") as payment_url,
             world(broker, module_database_url, folder, payment_url=payment_url) as made,

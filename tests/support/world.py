@@ -19,7 +19,6 @@ import uvicorn
 from sqlalchemy import text
 
 from broker.contract.messages import Position
-from broker.contract.topics import SERVICE_USER
 from broker.mosquitto.ports import LOOPBACK, free_port
 from broker.mosquitto.supervisor import Mosquitto
 from session_service.app import create_app
@@ -156,9 +155,8 @@ async def world(
     broker: Mosquitto, database_url: str, folder: Path, *, making: Making | None = None, **settings: Any
 ) -> AsyncIterator[World]:
     """Run a service on ``database_url``, which is migrated, with the broker given."""
-    password = secrets.token_urlsafe(12)
-    broker.add_users({SERVICE_USER: password})
     make_secrets(folder / "secrets")
+    share_authority(broker, folder / "secrets")
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"
     given = {
@@ -166,8 +164,8 @@ async def world(
         "secrets_dir": folder / "secrets",
         "http_port": port,
         "public_url": url,
-        "broker_port": broker.port,
-        "broker_password": password,
+        "broker_port": broker.tls_port,
+        "limits_factor": 1_000,  # all riders of a test come from one address
         **settings,
     }
     app = create_app(load_settings(**given), load_secrets(folder / "secrets"))
@@ -196,6 +194,12 @@ async def world(
         finally:
             server.should_exit = True
             await serving
+
+
+def share_authority(broker: Mosquitto, secrets_dir: Path) -> None:
+    """Give an installation the authority that its broker has already; what it revokes, the broker sees."""
+    assert broker.certificates is not None
+    (secrets_dir / "pki").symlink_to(broker.certificates.ca.parent)
 
 
 async def _is_ready(client: httpx.AsyncClient, serving: asyncio.Task[None]) -> bool:

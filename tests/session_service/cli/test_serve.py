@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from broker.contract.topics import SERVICE_USER
 from broker.mosquitto.ports import LOOPBACK, free_port
 from broker.mosquitto.supervisor import Mosquitto
 from session_service.migrations import migrate
 from session_service.secrets import make_secrets
 from session_service.writer_lock import writer_lock
+from tests.support.world import share_authority
 
 pytestmark = pytest.mark.server
 
@@ -26,17 +26,16 @@ START_S = 30  # 2 s on a machine that is not busy
 @pytest.fixture
 def settings(tmp_path: Path, mosquitto: Mosquitto) -> dict[str, str]:
     """Return the environment of an installation whose service can start."""
-    mosquitto.add_users({SERVICE_USER: "service-password"})
     clean = {name: value for name, value in os.environ.items() if not name.startswith("UNLATCH_")}
     make_secrets(tmp_path / "secrets")
+    share_authority(mosquitto, tmp_path / "secrets")
     migrate(f"sqlite:///{tmp_path}/unlatch.db")
     return {
         **clean,
         "UNLATCH_DATABASE_URL": f"sqlite:///{tmp_path}/unlatch.db",
         "UNLATCH_SECRETS_DIR": f"{tmp_path}/secrets",
         "UNLATCH_HTTP_PORT": str(free_port()),
-        "UNLATCH_BROKER_PORT": str(mosquitto.port),
-        "UNLATCH_BROKER_PASSWORD": "service-password",
+        "UNLATCH_BROKER_PORT": str(mosquitto.tls_port),
     }
 
 

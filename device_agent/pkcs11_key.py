@@ -103,7 +103,7 @@ class Pkcs11Key:
         self.close()
         pin = read_secret(self._uri.pin_file).strip()
         with _explained(self._uri):
-            self._session = _find_token(self._uri).open(rw=make, user_pin=pin)
+            self._session = _sign_in(_find_token(self._uri), pin, make=make)
             if make and not list(self._session.get_objects(_wanted(ObjectClass.PRIVATE_KEY, self._uri))):
                 _make(self._session, self._uri)
             key = self._session.get_key(ObjectClass.PRIVATE_KEY, KeyType.EC, self._uri.name)
@@ -133,9 +133,16 @@ def _find_token(uri: Pkcs11Uri) -> Token:
     library = pkcs11.lib(str(uri.module))
     try:
         return library.get_token(token_label=uri.token)
-    except pkcs11.NoSuchToken:
-        library.reinitialize()  # libraries look for tokens when they begin; it may have been put in since
+    except PKCS11Error:
+        library.reinitialize()  # libraries look for tokens when they begin; it may have been put in, or back, since
         return library.get_token(token_label=uri.token)
+
+
+def _sign_in(token: Token, pin: str, *, make: bool) -> Session:
+    try:
+        return token.open(rw=make, user_pin=pin)
+    except pkcs11.UserAlreadyLoggedIn:  # a program signs in once for all its sessions
+        return token.open(rw=make)
 
 
 def _wanted(kind: ObjectClass, uri: Pkcs11Uri) -> dict[Attribute, object]:

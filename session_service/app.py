@@ -31,6 +31,7 @@ from session_service.errors import (
     Problem,
     UnreachableError,
 )
+from session_service.fleet.endpoints import router as fleet_router
 from session_service.fleet.gateway import Gateway
 from session_service.labels.endpoints import router as labels_router
 from session_service.labels.errors import PhotoTooLargeError
@@ -40,6 +41,7 @@ from session_service.ledger import service as ledger
 from session_service.ledger.endpoints import router as ledger_router
 from session_service.ledger.payments import SandboxProvider
 from session_service.measured import Measured
+from session_service.pki.endpoints import router as pki_router
 from session_service.pricing import service as pricing
 from session_service.pricing.endpoints import router as pricing_router
 from session_service.riders.endpoints import router as riders_router
@@ -66,6 +68,8 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     devices_router,
     labels_router,
     commands_router,
+    fleet_router,
+    pki_router,
     approvals_router,
     ops_sessions_router,
     trail_router,

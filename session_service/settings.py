@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     broker_host: str = "127.0.0.1"
     broker_port: int = Field(default=1883, ge=1, le=65_535)
     broker_password: str = ""
+    device_broker_host: str = ""
+    """Where devices reach the broker, if that is not ``broker_host``; a name or address of the broker's certificate."""
+    device_broker_port: int | None = Field(default=None, ge=1, le=65_535)
     broker_ca: Path | None = None
     broker_cert: Path | None = None
     broker_key: Path | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
@@ -14,13 +14,15 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from session_service.cli.common import Commands, actor, add_command, add_group, clock_of, read, say, settings_of, write
+from session_service.cli.pki import publish
 from session_service.devices import repository, service
 from session_service.devices.errors import UnknownDeviceError
 from session_service.devices.model import Device, Kind, Service
 from session_service.devices.repository import Wanted
-from session_service.devices.schemas import DeviceIn, DeviceOut, RegisteredOut
+from session_service.devices.schemas import ClaimOut, DeviceIn, DeviceOut, ReasonIn, RegisteredOut
 from session_service.devices.service import By
 from session_service.errors import SetupError
+from session_service.keys import service as configurations
 from session_service.secrets import Secrets, load_secrets
 
 LIST_PAGE: Final = 1_000  # devices read at a time
@@ -34,12 +36,12 @@ def add_to(commands: Commands) -> None:
         group,
         "add",
         _add,
-        summary="register a device and print what its agent needs, as JSON",
-        example="unlatch device add --kind bike --number 17 --report-key report_key_public.pem",
+        summary="register a device and print what its agent needs to enrol, as JSON",
+        example="unlatch device add --kind bike --number 17 --site Harbour",
     )
     add.add_argument("--kind", choices=[str(kind) for kind in Kind], required=True)
     add.add_argument("--number", required=True, help="printed on the device; unique")
-    add.add_argument("--report-key", metavar="FILE", type=Path, required=True, help="its public P-256 key, PEM")
+    add.add_argument("--report-key", metavar="FILE", type=Path, help="public P-256 key of one that is not to enrol")
     add.add_argument("--site", default="", help="where it stands, for people")
     add.add_argument("--lat", help="where it stands, in degrees; with --lon")
     add.add_argument("--lon")
@@ -55,14 +57,32 @@ def add_to(commands: Commands) -> None:
         summary="register many devices, all or none; prints a line of JSON for each",
         example="unlatch device import devices.jsonl > registered.jsonl\n\n"
         'devices.jsonl has a line for each device, as POST /v1/ops/devices takes it:\n  {"kind": "bike", '
-        '"number": 17, "report_key_pem": "-----BEGIN PUBLIC KEY-----\\n...", "site": "Harbour"}',
+        '"number": 17, "site": "Harbour"}',
     )
     imported.add_argument("file", metavar="FILE", type=Path, help="- for standard input")
+    claim = add_command(
+        group,
+        "claim",
+        _claim,
+        summary="give a device whose keys are lost a new claim code, once and for 24 hours; prints it as JSON",
+        example='unlatch device claim 17 --why "its card died"',
+    )
+    revoke = add_command(
+        group,
+        "revoke",
+        _revoke,
+        summary="take a device out for good: it is never let again, and nothing that it says counts",
+        example='unlatch device revoke 17 --why "stolen from the harbour"',
+    )
+    for command in (claim, revoke):
+        command.add_argument("device", metavar="DEVICE", help="its id, or the number on it")
+        command.add_argument("--why", required=True, type=_why, help="for the audit")
 
 
 def _add(arguments: Namespace) -> int:
     fields = {"kind": arguments.kind, "number": arguments.number, "site": arguments.site}
-    fields |= {"lat": arguments.lat, "lon": arguments.lon, "report_key_pem": _text_of(arguments.report_key)}
+    key = None if arguments.report_key is None else _text_of(arguments.report_key)
+    fields |= {"lat": arguments.lat, "lon": arguments.lon, "report_key_pem": key}
     try:
         wish = DeviceIn.model_validate_strings({key: value for key, value in fields.items() if value is not None})
     except ValidationError as error:
@@ -90,7 +110,35 @@ def _register(arguments: Namespace, wishes: list[DeviceIn]) -> None:
 
 
 def _registered(connection: Connection, wish: DeviceIn, by: By, secrets: Secrets) -> RegisteredOut:
-    return RegisteredOut.of(service.register(connection, wish.wish(), by), secrets)
+    device, claim = service.register_with_claim(connection, wish.wish(), by)
+    configurations.provision(connection, device.id, secrets.command_keys.ring, by.now_ms)
+    return RegisteredOut.of(device, claim, secrets).with_code(secrets)
+
+
+def _why(text: str) -> str:
+    try:
+        return ReasonIn(reason=text).reason
+    except ValidationError as error:
+        msg = "say why in a line of at most 200 characters"
+        raise ArgumentTypeError(msg) from error
+
+
+def _claim(arguments: Namespace) -> int:
+    settings = settings_of(arguments)
+    secrets = load_secrets(settings.secrets_dir)
+    by = By(actor(), arguments.why, clock_of(settings).now_ms())
+    claim = write(settings, lambda c: service.give_claim(c, find(c, arguments.device).id, by))
+    say(ClaimOut.of_claim(claim).with_code(secrets).model_dump_json())
+    return 0
+
+
+def _revoke(arguments: Namespace) -> int:
+    settings = settings_of(arguments)
+    by = By(actor(), arguments.why, clock_of(settings).now_ms())
+    seen = write(settings, lambda c: service.revoke(c, find(c, arguments.device).id, by))
+    say(f"Device {seen.device.id} is revoked.")
+    say(publish(settings))
+    return 0
 
 
 def _wishes(lines: Iterable[str]) -> list[DeviceIn]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from session_service.cli.common import Commands, add_command, add_group, clock_of, say, settings_of
+from session_service.cli.common import Commands, add_command, add_group, clock_of, read, say, settings_of
 from session_service.clock import rfc3339
 from session_service.errors import SetupError
-from session_service.pki import authority
+from session_service.pki import authority, service
 from session_service.pki import folder as files
+from session_service.settings import Settings
 
 
 def add_to(commands: Commands) -> None:
@@ -30,6 +31,33 @@ def add_to(commands: Commands) -> None:
         help="name or address at which the broker is reached, once for each; localhost and 127.0.0.1 if none is given",
     )
     add_command(group, "show", _show, summary="show the certificates and when they end", example="unlatch pki show")
+    add_command(
+        group,
+        "crl",
+        _crl,
+        summary="write the list of revoked certificates, and that of revoked devices, anew for the broker",
+        example="unlatch pki crl",
+    )
+
+
+def publish(settings: Settings) -> str:
+    """Write who is out for the broker; return what to tell the person who asked."""
+    folder = files.folder_of(settings.secrets_dir)
+    now_ms = clock_of(settings).now_ms()
+    signer = files.load(folder)
+    revoked, denied = read(settings, lambda c: service.who_is_out(c, now_ms))
+    try:
+        written = files.publish(folder, signer, revoked, denied, now_ms)
+    except OSError as error:
+        msg = f"The lists for the broker cannot be written ({error}). Correct that, then: unlatch pki crl"
+        raise SetupError(msg) from error
+    paths = " and ".join(map(str, written))
+    return f"{len(revoked)} certificates and {len(denied)} devices are out: {paths}"
+
+
+def _crl(arguments: Namespace) -> int:
+    say(publish(settings_of(arguments)))
+    return 0
 
 
 def _init(arguments: Namespace) -> int:

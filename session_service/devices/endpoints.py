@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
+from sqlalchemy import Connection
 
 from broker.contract import topics
 from session_service.context import Context, InContext
@@ -13,6 +14,7 @@ from session_service.devices.model import Kind, Service
 from session_service.devices.repository import Wanted
 from session_service.devices.schemas import (
     MAX_NUMBER,
+    ClaimOut,
     DeviceIn,
     DeviceOut,
     DevicesOut,
@@ -23,6 +25,7 @@ from session_service.devices.schemas import (
 )
 from session_service.devices.service import By, Presence, Seen
 from session_service.idempotency import Answer, OnceOf, answer_once
+from session_service.keys import service as configurations
 from session_service.operators.endpoints import InOperator
 
 MAX_PAGE = 1_000  # 600 kB of JSON, 50 ms
@@ -35,14 +38,31 @@ AlertKind = Annotated[str, Path(pattern=r"^[a-z0-9_]{1,40}$")]
 
 @router.post("/v1/ops/devices", status_code=201, response_model=RegisteredOut)
 async def register(context: InContext, operator: InOperator, named: OnceOf, wish: DeviceIn) -> Response:
-    """Register a device. The answer has what its agent needs to be set up."""
+    """Register a device. The answer has the claim code with which its agent enrols, once and within a day."""
     by = By(operator.actor, "", context.clock.now_ms())
-    return await answer_once(
+
+    def work(connection: Connection) -> Answer:
+        device, claim = service.register_with_claim(connection, wish.wish(), by)
+        configurations.provision(connection, device.id, context.secrets.command_keys.ring, by.now_ms)
+        return Answer.of(201, RegisteredOut.of(device, claim, context.secrets))
+
+    stored = await answer_once(context.database, named, by.now_ms, work)
+    return _with_code(context, RegisteredOut.model_validate_json(bytes(stored.body)))
+
+
+@router.post("/v1/ops/devices/{device_id}/claims", status_code=201, response_model=ClaimOut)
+async def give_claim(
+    context: InContext, operator: InOperator, named: OnceOf, device_id: DeviceId, wish: ReasonIn
+) -> Response:
+    """Give a device whose keys are lost another claim code; the one before is good no more."""
+    by = By(operator.actor, wish.reason, context.clock.now_ms())
+    stored = await answer_once(
         context.database,
         named,
         by.now_ms,
-        lambda c: Answer.of(201, RegisteredOut.of(service.register(c, wish.wish(), by), context.secrets)),
+        lambda c: Answer.of(201, ClaimOut.of_claim(service.give_claim(c, device_id, by))),
     )
+    return _with_code(context, ClaimOut.model_validate_json(bytes(stored.body)))
 
 
 @router.get("/v1/ops/devices")
@@ -110,6 +130,11 @@ async def clear_alert(
         by.now_ms,
         lambda c: _answer(context, service.dismiss_alert(c, device_id, kind, by), by),
     )
+
+
+def _with_code(context: Context, claim: ClaimOut) -> Response:
+    """Answer with the code, which is in no answer that is stored."""
+    return Answer.of(201, claim.with_code(context.secrets)).response()
 
 
 def _shown(context: Context, seen: Seen, now_ms: int) -> OneDeviceOut:

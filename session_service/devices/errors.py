@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from session_service.errors import ConflictError, MalformedError, NotFoundError
+from session_service.errors import ConflictError, NotFoundError
 
 
 class UnknownDeviceError(NotFoundError):
@@ -31,8 +31,8 @@ class InMaintenanceError(ConflictError):
     title = "The device is in maintenance"
 
 
-class ReportKeyError(MalformedError):
-    """It is no public key that can sign reports (DESIGN 3: ES256)."""
+class RevokedError(ConflictError):
+    """Somebody has revoked the device, which is for good."""
 
-    type = "malformed-report-key"
-    title = "This is not a public P-256 key"
+    type = "device-revoked"
+    title = "The device is revoked"

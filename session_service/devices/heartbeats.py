@@ -26,12 +26,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from broker.contract.messages import Heartbeat, Status
 from session_service.database import table_of
 from session_service.devices.anchor import MAX_AGE_MS, Anchor
-from session_service.devices.model import DeviceBoot, DeviceState
+from session_service.devices.model import Device, DeviceBoot, DeviceState
 
 VERSION_CHARS: Final = 40  # the column's; the contract sets no bound, and nobody reads more
 
 _STATE: Final = table_of(DeviceState)
 _BOOT: Final = table_of(DeviceBoot)
+_DEVICE: Final = table_of(Device)
 
 
 Beat = tuple[Heartbeat, int]
@@ -42,12 +43,14 @@ _OLD_NEWS: Final = exists().where(
     _BOOT.c.boot_id == bindparam("boot_"),
     _BOOT.c.anchor_uptime_ms >= bindparam("uptime_"),
 )
+_IS_REVOKED: Final = exists().where(_DEVICE.c.id == bindparam("device_"), _DEVICE.c.revoked_at_ms.is_not(None))
 _NOTE_STATE: Final = (
     update(_STATE)
     .where(
         _STATE.c.device_id == bindparam("device_"),
         or_(_STATE.c.seen_at_ms.is_(None), _STATE.c.seen_at_ms <= bindparam("at_")),
         ~_OLD_NEWS,
+        ~_IS_REVOKED,
     )
     .values(
         boot_id=bindparam("boot_"),

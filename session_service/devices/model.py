@@ -24,6 +24,7 @@ class Service(StrEnum):
     CLEANING = "cleaning"  # a pod after use, until a technician or the timer frees it
     HELD = "held"  # somebody has to look first
     MAINTENANCE = "maintenance"
+    REVOKED = "revoked"  # for good: who has its keys may have stolen it
 
 
 class Device(SQLModel, table=True):
@@ -31,13 +32,20 @@ class Device(SQLModel, table=True):
 
     __table_args__ = (
         CheckConstraint("kind IN ('bike', 'pod')", name="device_kind"),
-        CheckConstraint("service IN ('ready', 'cleaning', 'held', 'maintenance')", name="device_service"),
+        CheckConstraint("service IN ('ready', 'cleaning', 'held', 'maintenance', 'revoked')", name="device_service"),
+        CheckConstraint("(service = 'revoked') = (revoked_at_ms IS NOT NULL)", name="device_revoked_at"),
         CheckConstraint("number > 0", name="device_number"),
         Index(
             "device_cleaning",
             "service_since_ms",
             sqlite_where=text("service = 'cleaning'"),
             postgresql_where=text("service = 'cleaning'"),
+        ),
+        Index(
+            "device_revoked",
+            "revoked_at_ms",
+            sqlite_where=text("revoked_at_ms IS NOT NULL"),
+            postgresql_where=text("revoked_at_ms IS NOT NULL"),
         ),
     )
 
@@ -48,8 +56,8 @@ class Device(SQLModel, table=True):
     service: Service = Field(default=Service.READY, sa_type=Text)
     service_reason: str = Field(default="", sa_type=Text)
     service_since_ms: int = big()
-    report_key_pem: str = Field(sa_type=Text)
     created_at_ms: int = big()
+    revoked_at_ms: int | None = big(default=None)
 
 
 class DeviceState(SQLModel, table=True):

@@ -45,11 +45,25 @@ _BY_ID: Final = select(_DEVICE).where(_DEVICE.c.id == bindparam("device_"))
 _STATE_OF: Final = select(_STATE).where(_STATE.c.device_id == bindparam("device_"))
 _SET_SERVICE: Final = (
     update(_DEVICE)
-    .where(_DEVICE.c.id == bindparam("device_"), _DEVICE.c.service.in_(bindparam("from_", expanding=True)))
+    .where(
+        _DEVICE.c.id == bindparam("device_"),
+        _DEVICE.c.service.in_(bindparam("from_", expanding=True)),
+        _DEVICE.c.revoked_at_ms.is_(None),  # that is for good, whoever asks
+    )
     .values(
         service=bindparam("to_"),
         service_reason=bindparam("why_"),
         service_since_ms=bindparam("now_"),
+    )
+)
+_REVOKE: Final = (
+    update(_DEVICE)
+    .where(_DEVICE.c.id == bindparam("device_"), _DEVICE.c.revoked_at_ms.is_(None))
+    .values(
+        service=Service.REVOKED,
+        service_reason=bindparam("why_"),
+        service_since_ms=bindparam("now_"),
+        revoked_at_ms=bindparam("now_"),
     )
 )
 _FREE_CLEANED: Final = (
@@ -156,6 +170,11 @@ def set_service(
     """Change a device's service if it is one of ``allowed_from``; return whether that was so."""
     values = {"device_": device_id, "from_": list(allowed_from), "to_": to, "why_": why, "now_": now_ms}
     return bool(connection.execute(_SET_SERVICE, values).rowcount)
+
+
+def revoke(connection: Connection, device_id: str, why: str, now_ms: int) -> bool:
+    """Take a device out for good; return whether it was in."""
+    return bool(connection.execute(_REVOKE, {"device_": device_id, "why_": why, "now_": now_ms}).rowcount)
 
 
 def free_cleaned(connection: Connection, *, since_ms: int, now_ms: int) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from broker.contract import keys
 from session_service.clock import rfc3339
 from session_service.devices.model import Device, DeviceAlert, Kind, Service
 from session_service.devices.service import NewDevice, Presence, Seen, presence
+from session_service.pki.claims import code_of
+from session_service.pki.model import DeviceClaim
+from session_service.pki.schemas import command_keys
 from session_service.secrets import Secrets
 
 MAX_NUMBER = 2_147_483_647  # the column is an INTEGER
@@ -28,7 +30,9 @@ class DeviceIn(BaseModel):
 
     kind: Kind
     number: int = Field(strict=True, ge=1, le=MAX_NUMBER, description="printed on the device; unique")
-    report_key_pem: str = Field(max_length=PEM_CHARS, description="public P-256 key, PEM")
+    report_key_pem: str | None = Field(
+        default=None, max_length=PEM_CHARS, description="public P-256 key, PEM, of a device that is not to enrol"
+    )
     site: Line = ""
     lat: float | None = Field(default=None, strict=True, ge=-90, le=90, allow_inf_nan=False)
     lon: float | None = Field(default=None, strict=True, ge=-180, le=180, allow_inf_nan=False)
@@ -45,24 +49,41 @@ class DeviceIn(BaseModel):
         return NewDevice(self.kind, self.number, self.report_key_pem, self.site, self.lat, self.lon)
 
 
-class RegisteredOut(BaseModel):
-    """What a new device needs to know: its id, and the public keys of the orders that it may obey, by key id."""
+class ClaimOut(BaseModel):
+    """What a person types at a device, once, to enrol it: its id and the code ``claim``, until ``claim_expires_at``."""
 
     device_id: str
+    claim_id: str
+    claim: str
+    claim_expires_at: str | None
+
+    def with_code(self, secrets: Secrets) -> Self:
+        """Return it with the code, which answers that are kept are without (``pki/claims.py``)."""
+        return self.model_copy(update={"claim": code_of(secrets.token_secret, self.device_id, self.claim_id)})
+
+    @classmethod
+    def of_claim(cls, claim: DeviceClaim) -> ClaimOut:
+        """Return a claim without its code."""
+        return ClaimOut(**_claim_fields(claim))
+
+
+class RegisteredOut(ClaimOut):
+    """A new device: how it is enrolled, and the public keys of the orders that it may obey, by key id."""
+
     number: int
     kind: Kind
     command_keys: dict[str, str]
 
     @classmethod
-    def of(cls, device: Device, secrets: Secrets) -> Self:
-        """Return what a registered device needs to know."""
-        public = keys.public_pem(secrets.command_key.public_key())
-        return cls(
-            device_id=device.id,
-            number=device.number,
-            kind=device.kind,
-            command_keys={secrets.command_key_id: public},
-        )
+    def of(cls, device: Device, claim: DeviceClaim, secrets: Secrets) -> Self:
+        """Return a registered device, without the claim's code."""
+        keys = command_keys(secrets)
+        return cls(**_claim_fields(claim), number=device.number, kind=device.kind, command_keys=keys)
+
+
+def _claim_fields(claim: DeviceClaim) -> dict[str, Any]:
+    expires_at = rfc3339(claim.expires_at_ms)
+    return {"device_id": claim.device_id, "claim_id": claim.id, "claim": "", "claim_expires_at": expires_at}
 
 
 class MaintenanceIn(BaseModel):
@@ -105,6 +126,7 @@ class DeviceOut(BaseModel):
     service: Service
     service_reason: str
     service_since: str | None
+    revoked_at: str | None
     presence: Presence
     seen_at: str | None
     age_s: float | None
@@ -132,6 +154,7 @@ class DeviceOut(BaseModel):
             service=device.service,
             service_reason=device.service_reason,
             service_since=rfc3339(device.service_since_ms),
+            revoked_at=rfc3339(device.revoked_at_ms),
             presence=presence(state.seen_at_ms, now_ms, stale_after_ms),
             seen_at=rfc3339(state.seen_at_ms),
             age_s=None if age_ms is None else age_ms / 1000,

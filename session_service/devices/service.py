@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from sqlalchemy import Connection
 
-from broker.contract import keys
 from session_service import audit
 from session_service.clock import new_device_id, new_id
 from session_service.devices import heartbeats, repository
@@ -19,12 +16,14 @@ from session_service.devices.anchor import Anchor, uptime_at
 from session_service.devices.errors import (
     InMaintenanceError,
     NumberTakenError,
-    ReportKeyError,
+    RevokedError,
     UnknownAlertError,
     UnknownDeviceError,
 )
 from session_service.devices.heartbeats import Beat, status_columns
 from session_service.devices.model import Device, DeviceAlert, DeviceState, Kind, Service
+from session_service.pki import service as pki
+from session_service.pki.model import DeviceClaim
 
 __all__ = ["status_columns"]  # used by those who store reports
 
@@ -38,6 +37,7 @@ class Availability(StrEnum):
     CLEANING = "cleaning"
     HELD = "held"
     MAINTENANCE = "maintenance"
+    REVOKED = "revoked"
     OFFLINE = "offline"
 
 
@@ -51,11 +51,14 @@ class Presence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewDevice:
-    """A device to be registered; ``number`` is printed on it, ``report_key_pem`` is the public half of its key."""
+    """A device to be registered; ``number`` is printed on it.
+
+    ``report_key_pem`` is the public half of its report key, for one that is not to enrol.
+    """
 
     kind: Kind
     number: int
-    report_key_pem: str
+    report_key_pem: str | None = None
     site: str = ""
     lat: float | None = None
     lon: float | None = None
@@ -131,7 +134,7 @@ def register(connection: Connection, new: NewDevice, by: By) -> Device:
     """Add a device. It is ready to be let as soon as it has been heard of.
 
     Raises:
-        ReportKeyError: the report key is no public P-256 key in PEM.
+        ReportKeyError: there is a report key, and it is no public P-256 key in PEM.
         NumberTakenError: another device bears the number.
     """
     device = Device(
@@ -141,25 +144,56 @@ def register(connection: Connection, new: NewDevice, by: By) -> Device:
         site=new.site,
         service=Service.READY,
         service_since_ms=by.now_ms,
-        report_key_pem=_report_key(new.report_key_pem),
         created_at_ms=by.now_ms,
     )
     if not repository.add(connection, device, DeviceState(device_id=device.id, lat=new.lat, lon=new.lon)):
         msg = f"Number {new.number} is on another device. Print another number, or look at that one."
         raise NumberTakenError(msg, number=new.number)
+    if new.report_key_pem is not None:
+        pki.set_report_key(connection, device.id, new.report_key_pem, by.now_ms)
     _audit(connection, device.id, "device.register", by)
     return device
 
 
-def _report_key(pem: str) -> str:
-    try:
-        key = keys.load_public(pem)
-    except (ValueError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, EllipticCurvePublicKey):
-        msg = "Send the public half of the device's P-256 key as PEM, as `unlatch-agent` prints it."
-        raise ReportKeyError(msg)
-    return keys.public_pem(key)
+def register_with_claim(connection: Connection, new: NewDevice, by: By) -> tuple[Device, DeviceClaim]:
+    """``register``, and give the device a claim with which it can enrol."""
+    device = register(connection, new, by)
+    return device, pki.new_claim(connection, device.id, by.now_ms)
+
+
+def give_claim(connection: Connection, device_id: str, by: By) -> DeviceClaim:
+    """Give a device another claim, for one whose keys are lost; one that is open is good no more.
+
+    Raises:
+        UnknownDeviceError: there is none by that id.
+        RevokedError: it is out for good.
+    """
+    _not_revoked(look(connection, device_id).device)
+    claim = pki.new_claim(connection, device_id, by.now_ms)
+    _audit(connection, device_id, "device.claim", by)
+    return claim
+
+
+def revoke(connection: Connection, device_id: str, by: By) -> Seen:
+    """Take a device out for good: it is never let again, and nothing it says or signs counts. A repeat is no error.
+
+    Its certificates are revoked and its report key ends. Who publishes that reads ``pki.service.who_is_out``.
+
+    Raises:
+        UnknownDeviceError: there is none by that id.
+    """
+    look(connection, device_id)
+    if repository.revoke(connection, device_id, by.why, by.now_ms):
+        pki.revoke(connection, device_id, by.why, by.now_ms)
+        _audit(connection, device_id, "device.revoke", by)
+    return look(connection, device_id)
+
+
+def _not_revoked(device: Device) -> Device:
+    if device.revoked_at_ms is not None:
+        msg = "That is for good. Register it anew, under another number, with new keys and labels."
+        raise RevokedError(msg)
+    return device
 
 
 def look(connection: Connection, device_id: str) -> Seen:
@@ -194,8 +228,9 @@ def set_maintenance(connection: Connection, device_id: str, *, on: bool, by: By)
 
     Raises:
         UnknownDeviceError: there is none by that id.
+        RevokedError: it is out for good.
     """
-    look(connection, device_id)
+    _not_revoked(look(connection, device_id).device)
     if on:
         _move(connection, device_id, Service.MAINTENANCE, set(Service) - {Service.MAINTENANCE}, by)
     else:
@@ -209,8 +244,9 @@ def make_ready(connection: Connection, device_id: str, by: By) -> Seen:
     Raises:
         UnknownDeviceError: there is none by that id.
         InMaintenanceError: it is in maintenance.
+        RevokedError: it is out for good.
     """
-    if look(connection, device_id).device.service == Service.MAINTENANCE:
+    if _not_revoked(look(connection, device_id).device).service == Service.MAINTENANCE:
         msg = 'End the maintenance instead: POST /v1/ops/devices/{device_id}/maintenance with "on": false.'
         raise InMaintenanceError(msg)
     _move(connection, device_id, Service.READY, {Service.CLEANING, Service.HELD}, by)

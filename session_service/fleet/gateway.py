@@ -30,6 +30,7 @@ from session_service.devices.heartbeats import Beat
 from session_service.errors import SetupError
 from session_service.fleet import repository
 from session_service.fleet.complaints import Complaints
+from session_service.fleet.identities import Identities
 from session_service.fleet.reports import Receipt, Verdict, receive
 from session_service.fleet.tls import broker_context
 from session_service.sessions.live import Live
@@ -93,6 +94,7 @@ class Gateway:
         self._has_acks = asyncio.Event()
         self._keys: dict[str, PublicKey] = {}
         self._complaints = Complaints(clock)
+        self._identities = Identities(settings.secrets_dir, clock, database, self.forget)
         self.connected = asyncio.Event()
 
     async def run(self) -> None:
@@ -103,6 +105,7 @@ class Gateway:
             group.create_task(self._store_heartbeats())
             group.create_task(self._send_acks())
             group.create_task(self._stay_connected())
+            group.create_task(self._identities.run())
 
     async def _stay_connected(self) -> None:
         delay_s = 0.1
@@ -149,9 +152,9 @@ class Gateway:
             await client.subscribe(topics.everyones(channel), qos=topics.RULES[channel].subscribe_qos)
 
     def _up(self, client: aiomqtt.Client) -> None:
-        async def publish(topic: str, payload: bytes, qos: int) -> None:
+        async def publish(topic: str, payload: bytes, qos: int, *, retain: bool = False) -> None:
             try:
-                await client.publish(topic, payload, qos=qos)
+                await client.publish(topic, payload, qos=qos, retain=retain)
             except aiomqtt.MqttError as error:
                 raise ConnectionError(str(error)) from error
 
@@ -204,6 +207,20 @@ class Gateway:
             self._keys.clear()
         self._keys[device] = keys.load_public(pem)
         return self._keys[device]
+
+    async def revoked(self, device: str) -> None:
+        """Ignore a device from now on, and tell the broker; its revocation has been committed."""
+        self.forget(device)
+        try:
+            await self._identities.publish()
+        except (SQLAlchemyError, OSError):
+            logger.exception("the broker has not been told yet device=%s", device)  # it is tried again in two seconds
+
+    def forget(self, device: str) -> None:
+        """Look a device's key up anew when it speaks next; what it has said and is not stored is dropped."""
+        self._keys.pop(device, None)
+        self._heartbeats.pop(device, None)
+        self._boots.pop(device, None)
 
     def _reject(self, device: str, channel: str, reason: str, detail: str) -> None:
         metrics.REJECTED.labels(channel, reason).inc()

@@ -11,12 +11,14 @@ from session_service.database import set_columns, table_of
 from session_service.devices.anchor import Anchor
 from session_service.devices.model import Device, DeviceBoot, DeviceState
 from session_service.fleet.model import ReportRow, ReportTable
+from session_service.pki.model import DeviceKey
 from session_service.prepared import Prepared
 
 _REPORT: Final = table_of(ReportTable)
 _STATE: Final = table_of(DeviceState)
 _BOOT: Final = table_of(DeviceBoot)
 _DEVICE: Final = table_of(Device)
+_KEY: Final = table_of(DeviceKey)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,9 @@ _REPORTER: Final = Prepared(
         _BOOT.c.anchor_at_ms,
     )
     .outerjoin_from(_STATE, _BOOT, (_BOOT.c.device_id == _STATE.c.device_id) & (_BOOT.c.boot_id == bindparam("boot_")))
-    .where(_STATE.c.device_id == bindparam("device_"))
+    .join(_DEVICE, _DEVICE.c.id == _STATE.c.device_id)
+    # Here, too, for a report whose signature was verified just before its device was revoked.
+    .where(_STATE.c.device_id == bindparam("device_"), _DEVICE.c.revoked_at_ms.is_(None))
     .with_for_update(of=_STATE)
 )
 _STORED_OF: Final = select(func.max(_REPORT.c.seq)).where(
@@ -51,11 +55,11 @@ _OF_ANOTHER: Final = select(
 )
 _LAST_DATED: Final = select(func.max(_REPORT.c.at_ms)).where(_REPORT.c.device_id == bindparam("device_"))
 _ADD: Final = Prepared(insert(_REPORT))
-_KEYS: Final = select(_DEVICE.c.report_key_pem).where(_DEVICE.c.id == bindparam("device_"))
+_KEYS: Final = select(_KEY.c.pem).where(_KEY.c.device_id == bindparam("device_"), _KEY.c.ended_at_ms.is_(None))
 
 
 def reporter(connection: Connection, device_id: str, boot_id: str) -> Reporter | None:
-    """Return a device as its report needs it, and lock it; ``None`` if it is not registered."""
+    """Return a device as its report needs it, and lock it; ``None`` if it is not registered, or revoked."""
     row = _REPORTER.first(connection, device_=device_id, boot_=boot_id)
     if row is None:
         return None
@@ -90,5 +94,5 @@ def note_state(connection: Connection, device_id: str, **values: Any) -> None:  
 
 
 def report_key_pem(connection: Connection, device_id: str) -> str | None:
-    """Return the public key that signs a device's reports, as PEM."""
+    """Return the public key that signs a device's reports now, as PEM; a revoked device has none."""
     return connection.execute(_KEYS, {"device_": device_id}).scalar()

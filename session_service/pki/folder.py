@@ -19,6 +19,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
+
 from session_service.errors import SetupError
 from session_service.pki import authority
 from session_service.pki.authority import Authority, Identity, Revoked
@@ -29,6 +31,7 @@ BROKER: Final = "broker"
 SERVICE: Final = "service"
 CRL_FILE: Final = "crl.pem"
 DENIED_FILE: Final = "revoked-devices"
+REFRESH_MS: Final = 86_400_000  # the list is good for a month: so long may the service stand still
 RENEW_BEFORE: Final = 1 / 3  # of its life is left: time to notice that nobody has renewed it
 
 
@@ -98,6 +101,26 @@ def publish(
     write(files[0], signer.revocation_list(revoked, now_ms), 0o644)
     write(files[1], "".join(f"{device}\n" for device in denied), 0o644)
     return files
+
+
+def refresh(
+    folder: Path, signer: Authority, revoked: Sequence[Revoked], denied: Sequence[str], now_ms: int
+) -> list[Path]:
+    """``publish``, if somebody else is out than the files say, or the list is a day old; return what was written."""
+    is_current = _published(folder, now_ms) == ({each.serial for each in revoked}, list(denied))
+    return [] if is_current else publish(folder, signer, revoked, denied, now_ms)
+
+
+def _published(folder: Path, now_ms: int) -> tuple[set[int], list[str]] | None:
+    """Return who is out according to the files, or ``None`` if they are old, missing or damaged."""
+    try:
+        crl = x509.load_pem_x509_crl((folder / CRL_FILE).read_bytes())
+        denied = (folder / DENIED_FILE).read_text().split()
+    except (OSError, ValueError):
+        return None
+    if authority.milliseconds(crl.last_update_utc) < now_ms - REFRESH_MS:
+        return None
+    return {entry.serial_number for entry in crl}, denied
 
 
 def write(path: Path, text: str, mode: int) -> None:

@@ -23,7 +23,16 @@ Schema = Mapping[str, Any]
 
 MANY: Final = 5_000  # characters: more than any field takes, and still within the limit of a body
 ENDLESS: Final = frozenset({"/v1/sessions/{session_id}/events"})  # good requests to these are not for this test
-PUBLIC: Final = frozenset({"/v1/riders", "/v1/scans", "/v1/tariffs", "/v1/payments/sandbox/webhooks"})
+PUBLIC: Final = frozenset(
+    {
+        "/v1/riders",
+        "/v1/scans",
+        "/v1/tariffs",
+        "/v1/payments/sandbox/webhooks",
+        "/v1/enrolments",
+        "/v1/enrolments/renewals",
+    }
+)
 
 HUGE: Final = 10**400  # no float holds it
 NUL: Final = "a\0b"  # PostgreSQL's text cannot hold it

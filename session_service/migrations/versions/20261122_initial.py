@@ -31,6 +31,7 @@ UNIQUE: Final = "unique"
 def upgrade() -> None:
     """Make all tables, then the triggers that keep records as they were written."""
     _registry()
+    _identities()
     _riders()
     _ledger()
     _fleet()
@@ -108,13 +109,15 @@ def _registry() -> None:
         _text("service"),
         _text("service_reason"),
         _big("service_since_ms"),
-        _text("report_key_pem"),
         _big("created_at_ms"),
+        _big("revoked_at_ms", NULL),
         sa.CheckConstraint("kind IN ('bike', 'pod')", name="device_kind"),
-        sa.CheckConstraint("service IN ('ready', 'cleaning', 'held', 'maintenance')", name="device_service"),
+        sa.CheckConstraint("service IN ('ready', 'cleaning', 'held', 'maintenance', 'revoked')", name="device_service"),
+        sa.CheckConstraint("(service = 'revoked') = (revoked_at_ms IS NOT NULL)", name="device_revoked_at"),
         sa.CheckConstraint("number > 0", name="device_number"),
     )
     _partial("device_cleaning", "device", ["service_since_ms"], "service = 'cleaning'")
+    _partial("device_revoked", "device", ["revoked_at_ms"], "revoked_at_ms IS NOT NULL")
     _device_state()
     op.create_table(
         "device_boot",
@@ -167,6 +170,50 @@ def _device_state() -> None:
         _big("acked_through"),
         sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
     )
+
+
+def _identities() -> None:
+    op.create_table(
+        "device_claim",
+        _string("id", 26, KEY),
+        _string("device_id", 10),
+        _big("created_at_ms"),
+        _big("expires_at_ms"),
+        _integer("tries"),
+        _big("used_at_ms", NULL),
+        _big("voided_at_ms", NULL),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
+        sa.CheckConstraint("tries >= 0", name="device_claim_tries"),
+        sa.CheckConstraint("used_at_ms IS NULL OR voided_at_ms IS NULL", name="device_claim_end"),
+    )
+    _index("device_claim", "device_id")
+    is_open = "used_at_ms IS NULL AND voided_at_ms IS NULL"
+    _partial("device_claim_open", "device_claim", ["device_id"], is_open, unique=True)
+    op.create_table(
+        "device_certificate",
+        _string("serial", 40, KEY),
+        _string("device_id", 10),
+        _string("request", 64),
+        _big("not_before_ms"),
+        _big("not_after_ms"),
+        _text("pem"),
+        _big("revoked_at_ms", NULL),
+        _text("reason"),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
+    )
+    _partial("device_certificate_revoked", "device_certificate", ["revoked_at_ms"], "revoked_at_ms IS NOT NULL")
+    op.create_index("device_certificate_request", "device_certificate", ["device_id", "request"])
+    op.create_table(
+        "device_key",
+        _string("device_id", 10, KEY),
+        _string("key_id", 16, KEY),
+        _text("pem"),
+        _big("valid_from_ms"),
+        _big("ended_at_ms", NULL),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
+    )
+    _partial("device_key_current", "device_key", ["device_id"], "ended_at_ms IS NULL", unique=True)
+    _index("device_key", "ended_at_ms", "valid_from_ms")
 
 
 def _riders() -> None:

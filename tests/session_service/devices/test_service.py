@@ -14,13 +14,14 @@ from session_service.devices import service
 from session_service.devices.errors import (
     InMaintenanceError,
     NumberTakenError,
-    ReportKeyError,
     UnknownAlertError,
     UnknownDeviceError,
 )
 from session_service.devices.model import Device, Kind, Service
 from session_service.devices.repository import Wanted
 from session_service.devices.service import Availability, By, NewDevice, Presence
+from session_service.fleet.repository import report_key_pem
+from session_service.pki.errors import ReportKeyError
 
 NOW_MS = 1_790_000_000_000
 STALE_MS = 90_000
@@ -42,13 +43,14 @@ def audited(connection: Connection) -> list[tuple[str, str, str, str]]:
 
 
 async def test_a_registered_device_is_ready_and_was_never_seen(database: Database) -> None:
-    def work(connection: Connection) -> service.Seen:
+    def work(connection: Connection) -> tuple[service.Seen, str | None]:
         new = NewDevice(Kind.POD, 12, PEM, "Harbour", 1.5, 2.5)
-        return service.look(connection, service.register(connection, new, BY).id)
+        device_id = service.register(connection, new, BY).id
+        return service.look(connection, device_id), report_key_pem(connection, device_id)
 
-    seen = await database.write(work)
+    seen, key = await database.write(work)
     assert (seen.device.kind, seen.device.number, seen.device.site) == ("pod", 12, "Harbour")
-    assert (seen.device.service, seen.device.report_key_pem) == ("ready", PEM)
+    assert (seen.device.service, seen.device.revoked_at_ms, key) == ("ready", None, PEM)
     assert (seen.state.seen_at_ms, seen.state.bolt, seen.state.lat, seen.state.lon) == (None, "unknown", 1.5, 2.5)
     assert (seen.alerts, seen.session_id) == ([], None)
 

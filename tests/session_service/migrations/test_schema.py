@@ -151,8 +151,8 @@ def test_asking_for_the_revision_makes_no_file(tmp_path: Path) -> None:
 
 
 DEVICE = (
-    "INSERT INTO device (id, kind, number, site, service, service_reason, service_since_ms, report_key_pem,"
-    " created_at_ms) VALUES ('D000000001', 'bike', 1, '', 'ready', '', 0, '', 0)"
+    "INSERT INTO device (id, kind, number, site, service, service_reason, service_since_ms,"
+    " created_at_ms) VALUES ('D000000001', 'bike', 1, '', 'ready', '', 0, 0)"
 )
 LABEL = (
     "INSERT INTO label (id, device_id, generation, minted_at_ms, revoked_reason)"

@@ -86,6 +86,21 @@ class ConflictError(Problem):
     title = "This cannot be done now"
 
 
+class TooManyRequestsError(Problem):
+    """The caller has asked more often than the table of limits allows (RFC 6585 section 4).
+
+    ``retry_after_s`` is when to ask again; the answer has it as ``Retry-After`` too. Extra: ``limit``, its name.
+    """
+
+    status = 429
+    type = "too-many-requests"
+    title = "Too many requests"
+
+    def __init__(self, detail: str, *, retry_after_s: int, limit: str) -> None:
+        super().__init__(detail, retry_after_s=retry_after_s, limit=limit)
+        self.retry_after_s = retry_after_s
+
+
 class InternalError(Problem):
     """Our mistake."""
 

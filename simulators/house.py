@@ -40,6 +40,7 @@ READY_TIMEOUT_S: Final = 60.0  # a service is up within 2 s; a machine under ful
 CONNECT_TIMEOUT_S: Final = 120.0  # a thousand devices connect in 5 s
 POLL_S: Final = 0.05
 HEALTH_TIMEOUT_S: Final = 5.0
+LIMITS_FACTOR: Final = "1000"  # a city's riders all come from this one address
 OPERATOR: Final = "simulator"
 
 Tell = Callable[[str], None]
@@ -219,6 +220,8 @@ class House:
             "broker_port": str(self.service_broker_port or self.broker.port),
             "broker_password": self._service_password,
             "payment_url": self.payment_url,
+            "limits_factor": LIMITS_FACTOR,
+            "demo": "true",
         }
         named = {f"UNLATCH_{name.upper()}": value for name, value in ours.items()}
         return {**_clean_env(), **named, **self.plan.service_env}

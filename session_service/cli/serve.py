@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 
 import uvicorn
 
+from session_service.bounded_http import BoundedHttp
 from session_service.cli.common import Commands, add_command, ensure_current, say, settings_of, write
 from session_service.errors import SetupError
 from session_service.ledger import service as ledger
@@ -18,6 +19,7 @@ from session_service.settings import Settings
 from session_service.writer_lock import writer_lock
 
 BACKLOG: Final = 2_048  # connections that wait for the loop, in a rush
+KEEP_ALIVE_S: Final = 5  # between two requests on one connection
 STOP_S: Final = 10  # requests under way get so long; event streams would never end by themselves
 
 
@@ -72,12 +74,14 @@ def _run(settings: Settings) -> int:
         host=settings.http_host,
         port=settings.http_port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttp,
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,  # the figures are in /metrics; a line a request costs more than the request
         server_header=False,
+        proxy_headers=False,  # the application knows which proxies to believe
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_S,
     )
     server = _Server(config)

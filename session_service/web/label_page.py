@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from session_service.context import InContext
 from session_service.errors import Problem
+from session_service.headers import NOTHING, hash_of
 from session_service.pricing import service as pricing
 from session_service.pricing.tariff import Tariff
 from session_service.sessions.asking import InRules
@@ -25,10 +26,9 @@ router = APIRouter(include_in_schema=False)
 MINUTE_S: Final = 60
 HOUR_S: Final = 3_600
 
+STYLE: Final = "body{font:1.2em/1.5 system-ui,sans-serif;max-width:32em;margin:2em auto;padding:0 1em}"
 HEADERS: Final = {
-    "Cache-Control": "no-store",  # what is free now is taken in a moment
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",  # the address is the label, and no other site needs to learn it
+    "Content-Security-Policy": f"{NOTHING}; style-src {hash_of(STYLE)}",
     "X-Robots-Tag": "noindex",
 }
 STATES: Final = {
@@ -46,7 +46,7 @@ _PAGE: Final = """<!doctype html>
 <meta name="viewport" content="width=device-width">
 <meta name="robots" content="noindex">
 <title>{title}</title>
-<style>body{{font:1.2em/1.5 system-ui,sans-serif;max-width:32em;margin:2em auto;padding:0 1em}}</style>
+<style>{style}</style>
 </head>
 <body>
 <h1>{title}</h1>
@@ -109,4 +109,4 @@ def _span(seconds: int) -> str:
 
 def _page(status: int, title: str, *paragraphs: str) -> HTMLResponse:
     lines = "\n".join(f"<p>{html.escape(line)}</p>" for line in paragraphs)
-    return HTMLResponse(_PAGE.format(title=html.escape(title), paragraphs=lines), status, HEADERS)
+    return HTMLResponse(_PAGE.format(title=html.escape(title), style=STYLE, paragraphs=lines), status, HEADERS)

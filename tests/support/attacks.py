@@ -15,7 +15,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from broker.contract.keys import new_command_key, new_report_key, public_pem
-from session_service.app import BODY_MAX_BYTES, create_app
+from session_service.app import create_app
+from session_service.bodies import BODY_MAX_BYTES
 from session_service.secrets import CommandKeys, Secrets
 from session_service.settings import Settings
 

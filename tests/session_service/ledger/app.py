@@ -69,7 +69,7 @@ def new_secrets() -> Secrets:
 
 @asynccontextmanager
 async def serving(database: Database) -> AsyncIterator[Api]:
-    settings = Settings(public_url="http://ride.example", payment_url="http://pay.example")
+    settings = Settings(public_url="http://ride.example", payment_url="http://pay.example", limits_factor=1_000)
     app = create_app(settings, new_secrets())
     app.state.context = Context(settings, new_secrets(), Clock(), database)
     await database.write(lambda c: ledger.ensure_accounts(c, "EUR"))

@@ -1,0 +1,89 @@
+"""The table of limits: who is counted, how often in how long, and why. All of it is for one instance.
+
+An address stands for many riders: mobile networks put hundreds behind one. So its limits are wide, and what one person
+does is counted by the token. ``UNLATCH_LIMITS_FACTOR`` multiplies every amount, for replays and load tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+MINUTE_S: Final = 60
+HOUR_S: Final = 3_600
+
+
+class By(StrEnum):
+    """Who is counted."""
+
+    ADDRESS = "address"  # IPv4, or the first 64 bits of IPv6: so much is one customer's (RFC 6177)
+    CALLER = "caller"  # the token; whoever sends none, or nobody's, is counted by the address alone
+    LABEL = "label"  # what stands on the device, whoever asks
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """``amount`` requests in ``seconds``; one that fails counts as ``failed_cost``, because it teaches an attacker."""
+
+    name: str
+    by: By
+    amount: int
+    seconds: int
+    reason: str
+    failed_cost: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """``at_once`` requests of one kind may be under way together."""
+
+    name: str
+    by: By
+    at_once: int
+    reason: str
+
+
+REQUESTS: Final = Limit(
+    "requests", By.ADDRESS, 6_000, MINUTE_S, "100 a second is a fifth of what one instance can answer"
+)
+GUESTS: Final = Limit("guests", By.ADDRESS, 60, HOUR_S, "two school classes; each guest is rows for good")
+TOP_UPS: Final = Limit("top-ups", By.CALLER, 20, HOUR_S, "each asks the payment provider; people pay once or twice")
+SCANS: Final = Limit("scans", By.CALLER, 60, MINUTE_S, "a person scans one in two seconds at the most", failed_cost=5)
+SCANS_FROM: Final = Limit(
+    "scans-from", By.ADDRESS, 600, MINUTE_S, "a failed photograph takes 0.6 s of a processor", failed_cost=20
+)
+STARTS: Final = Limit("starts", By.CALLER, 30, MINUTE_S, "a rider presses again while a lock is away", failed_cost=3)
+STARTS_FROM: Final = Limit(
+    "starts-from", By.ADDRESS, 600, MINUTE_S, "a crowd behind one address; forged labels cost more", failed_cost=20
+)
+STARTS_OF: Final = Limit(
+    "starts-of", By.LABEL, 30, MINUTE_S, "each may send the device a command, and its battery is small"
+)
+ENROLMENTS: Final = Limit(
+    "enrolments", By.ADDRESS, 100, HOUR_S, "a depot sets up its bikes; ten wrong claims and it is over", failed_cost=10
+)
+SIGN_INS: Final = Limit(
+    "sign-ins", By.ADDRESS, 100, 15 * MINUTE_S, "an office; each takes 50 ms of argon2, ten wrong", failed_cost=10
+)
+
+STREAMS: Final = Gate("streams", By.CALLER, 8, "a rider has a phone, a tablet and tabs left open")
+STREAMS_FROM: Final = Gate("streams-from", By.ADDRESS, 200, "50 KiB each, for as long as the client likes")
+PHOTOGRAPHS: Final = Gate("photographs", By.CALLER, 2, "a rider takes one at a time; two readers serve all")
+PHOTOGRAPHS_FROM: Final = Gate("photographs-from", By.ADDRESS, 16, "10 MB of disk each, and two readers serve all")
+
+ROUTES: Final[dict[tuple[str, str], tuple[Limit, ...]]] = {
+    ("POST", "/v1/sessions"): (STARTS_FROM, STARTS),
+    ("POST", "/v1/scans"): (SCANS_FROM, SCANS),
+    ("POST", "/v1/riders"): (GUESTS,),
+    ("POST", "/v1/wallet/top-ups"): (TOP_UPS,),
+    ("POST", "/v1/enrolments"): (ENROLMENTS,),
+    ("POST", "/v1/enrolments/renewals"): (ENROLMENTS,),
+    ("POST", "/v1/ops/sign-in"): (SIGN_INS,),
+}
+"""What else than ``REQUESTS`` is counted, by method and path, in the order in which it is checked."""
+
+LABEL_PAGES: Final = "/L/"
+LABEL_PAGE_LIMITS: Final = (SCANS_FROM,)  # the page says whether a label is genuine, so it is a scan
+
+ALL_LIMITS: Final = tuple(dict.fromkeys((REQUESTS, *(limit for row in ROUTES.values() for limit in row), STARTS_OF)))

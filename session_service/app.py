@@ -21,6 +21,7 @@ from session_service.commands.endpoints import router as commands_router
 from session_service.context import Context
 from session_service.database import Database, open_database
 from session_service.devices.endpoints import router as devices_router
+from session_service.fleet.configurations import Configurations
 from session_service.fleet.endpoints import router as fleet_router
 from session_service.fleet.gateway import Gateway
 from session_service.headers import SecurityHeaders
@@ -126,7 +127,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.sessions, app.state.gateway, app.state.photo_reader = sessions, gateway, PhotoReader()
     app.state.payments = SandboxProvider(settings.payment_url, secrets.payment_api_key, secrets.webhook_secret)
     await _prepare(database, context)
-    tasks = [asyncio.create_task(gateway.run()), asyncio.create_task(sweeper.run())]
+    configurations = Configurations(database, clock, secrets, dispatcher)
+    tasks = [asyncio.create_task(part.run()) for part in (gateway, sweeper, configurations)]
     for task in tasks:
         task.add_done_callback(_report_death)
     try:

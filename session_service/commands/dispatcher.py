@@ -8,13 +8,14 @@ those commands again, and the device knows their ids.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Annotated, Final, cast
+from collections.abc import Iterable
+from typing import Annotated, Final, Protocol, cast
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import Depends, Request
 
 from broker.contract import envelope, topics
-from broker.contract.messages import Message
+from broker.contract.messages import Config, Message
 from session_service.clock import Clock
 from session_service.commands import repository, service
 from session_service.commands.model import CommandRow
@@ -23,12 +24,16 @@ from session_service.secrets import Secrets
 
 logger = logging.getLogger(__name__)
 
-Publish = Callable[[str, bytes, int], Awaitable[None]]
-"""Hands (topic, payload, QoS) to the broker; raises ``ConnectionError`` if there is none."""
-
 NOTE_AFTER_MS: Final = 300  # what is not answered by then is noted as sent
 RESEND_AFTER_MS: Final = 1_000  # longer than any note takes, so only what a crash or a lost broker left is sent again
 RESEND_AT_ONCE: Final = 200  # commands a sweep sends again; the rest wait for the next
+
+
+class Publish(Protocol):
+    """Hands a message to the broker; raises ``ConnectionError`` if there is none."""
+
+    async def __call__(self, topic: str, payload: bytes, qos: int, *, retain: bool = False) -> None:
+        """Publish ``payload``; with ``retain`` the broker keeps it for who subscribes later."""
 
 
 class Dispatcher:
@@ -52,13 +57,22 @@ class Dispatcher:
                 self._sent_at_ms[row.id] = self._clock.now_ms()
 
     async def publish_signed(self, device_id: str, channel: topics.Channel, message: Message) -> None:
-        """Sign a message with the command key and publish it under the channel's rule.
+        """Sign a message with the current command key and publish it under the channel's rule.
 
         Raises:
             ConnectionError: there is no broker.
         """
         payload = envelope.sign(message, self._secrets.command_key, self._secrets.command_key_id)
         await self.publish(topics.topic(device_id, channel), payload, topics.RULES[channel].publish_qos)
+
+    async def publish_config(self, config: Config, key: Ed25519PrivateKey, key_id: str) -> None:
+        """Sign a configuration with a key that its device obeys, and publish it so that the broker keeps it.
+
+        Raises:
+            ConnectionError: there is no broker.
+        """
+        rule, topic = topics.RULES[topics.Channel.CONFIG], topics.topic(config.device, topics.Channel.CONFIG)
+        await self.publish(topic, envelope.sign(config, key, key_id), rule.publish_qos, retain=rule.retain)
 
     def answered(self, command_id: str) -> None:
         """Forget a command that its device has answered: the answer's transaction noted that it was out."""
@@ -82,7 +96,7 @@ class Dispatcher:
         await self.send(row for row in rows if row.id not in self._sent_at_ms)
 
 
-async def _nobody(_topic: str, _payload: bytes, _qos: int) -> None:
+async def _nobody(topic: str, payload: bytes, qos: int, *, retain: bool = False) -> None:  # noqa: ARG001 - as Publish
     msg = "no broker yet"
     raise ConnectionError(msg)
 

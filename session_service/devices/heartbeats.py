@@ -63,6 +63,7 @@ _NOTE_STATE: Final = (
         lat=func.coalesce(bindparam("lat_", type_=Float), _STATE.c.lat),
         lon=func.coalesce(bindparam("lon_", type_=Float), _STATE.c.lon),
         outbox_depth=bindparam("depth_"),
+        config_revision=bindparam("config_"),
         agent_version=bindparam("agent_"),
     )
 )
@@ -124,6 +125,7 @@ def _row(beat: Beat) -> dict[str, object]:
         "uptime_": heartbeat.uptime_ms,
         "at_": at_ms,
         "depth_": heartbeat.outbox_depth,
+        "config_": heartbeat.config_revision,
         "agent_": "".join(filter(str.isprintable, heartbeat.agent_version))[:VERSION_CHARS],
     }
 

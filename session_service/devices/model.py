@@ -9,6 +9,9 @@ from sqlmodel import Field, SQLModel
 
 from session_service.database import big
 
+UNCONFIRMED = "config_revision <> config_wanted"
+"""Which devices have not said that they have their newest configuration (``session_service.keys``)."""
+
 
 class Kind(StrEnum):
     """What a device is; its tariff and the way its sessions end depend on it."""
@@ -67,6 +70,14 @@ class DeviceState(SQLModel, table=True):
     """
 
     __tablename__ = "device_state"
+    __table_args__ = (
+        Index(
+            "device_state_unconfirmed",
+            "device_id",
+            sqlite_where=text(UNCONFIRMED),
+            postgresql_where=text(UNCONFIRMED),
+        ),
+    )
 
     device_id: str = Field(primary_key=True, foreign_key="device.id", max_length=10)
     boot_id: str | None = Field(default=None, max_length=36)
@@ -81,6 +92,8 @@ class DeviceState(SQLModel, table=True):
     agent_version: str = Field(default="", max_length=40)
     journal_id: str | None = Field(default=None, max_length=36)
     acked_through: int = big(default=0)
+    config_revision: int = big(default=0)
+    config_wanted: int = big(default=0)
 
 
 class DeviceBoot(SQLModel, table=True):

@@ -168,6 +168,18 @@ def _device_state() -> None:
         _string("agent_version", 40),
         _string("journal_id", 36, NULL),
         _big("acked_through"),
+        _big("config_revision"),
+        _big("config_wanted"),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
+    )
+    _partial("device_state_unconfirmed", "device_state", ["device_id"], "config_revision <> config_wanted")
+    op.create_table(
+        "device_config",
+        _string("device_id", 10, KEY),
+        _big("revision", KEY),
+        _big("keyring"),
+        _string("key_ids", 80),
+        _big("made_at_ms"),
         sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
     )
 

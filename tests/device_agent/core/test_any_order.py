@@ -54,8 +54,9 @@ class AnyOrder(RuleBasedStateMachine):
         cancel = self.world.command(Action.CANCEL, cancels=command.id)
         moves_before = len(self.world.lock.history)
         self.world.send(cancel)
-        record = self.world.device.agent._guard.known(cancel.id)
-        if record is not None and record.result is Result.DONE:
+        # What is not on the disk has not been said to anybody, and a restart may forget it.
+        saved = {record.id: record.result for record in self.world.journal.snapshot().commands}
+        if saved.get(cancel.id) is Result.DONE:
             self.cancelled_at.setdefault(command.id, moves_before)
 
     @rule(duration_ms=MILLISECONDS)

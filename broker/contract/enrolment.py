@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta, Struct
 
-from broker.contract.messages import DeviceId, Message
+from broker.contract.messages import Count, DeviceId, Message
 
 MAX_PEM_CHARS: Final = 2_000
 """Longest request or key in PEM. A P-256 signing request has 450 characters, a renewal must fit into an envelope."""
@@ -68,6 +68,8 @@ class Credentials(Struct, frozen=True, kw_only=True):
         certificate_pem: for the TLS key of the request; CN is the device id.
         ca_pem: the cell's authority, which signed this certificate and the broker's.
         command_keys: the service's public keys by key id.
+        config_revision: the revision of the configuration that these keys are. A journal with a configuration of at
+            least this revision is newer than they are.
     """
 
     device_id: DeviceId
@@ -75,3 +77,4 @@ class Credentials(Struct, frozen=True, kw_only=True):
     ca_pem: str
     broker: Broker
     command_keys: dict[str, str]
+    config_revision: Count = 0

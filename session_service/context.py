@@ -8,9 +8,12 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from session_service.clock import Clock
+from session_service.credentials import bearer_token
 from session_service.database import Database
 from session_service.secrets import Secrets
 from session_service.settings import Settings
+
+__all__ = ["Context", "InContext", "bearer_token", "context", "context_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,3 @@ async def context(request: Request) -> Context:
 
 
 InContext = Annotated[Context, Depends(context)]
-
-
-def bearer_token(request: Request) -> str:
-    """Return the request's bearer token, or an empty string."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""

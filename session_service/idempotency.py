@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Integer, Text, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
+from session_service.credentials import claimed_rider
 from session_service.database import Database, big, table_of
 from session_service.errors import ConflictError, MalformedError
 from session_service.prepared import Prepared, Row
@@ -68,7 +69,8 @@ class Answer(NamedTuple):
 class Once(NamedTuple):
     """The name under which a request happens once; ``key`` is ``None`` if the caller gave none.
 
-    ``scope`` keeps callers apart: one who guesses another's key gets nothing for it.
+    ``scope`` keeps callers apart: one who guesses another's key gets nothing for it. It is the rider, by whatever token
+    of theirs, in a header or a cookie; for all others it is the ``Authorization`` header.
     """
 
     scope: str
@@ -86,11 +88,20 @@ async def once(request: Request, key: IdempotencyKey = None) -> Once:
     return name_of(request, key, b"" if key is None else await request.body())
 
 
-def name_of(request: Request, key: str | None, content: bytes) -> Once:
-    """Return the name of a request with this content: its body, or what stands for it."""
-    scope = request.headers.get("authorization", "")
+def name_of(request: Request, key: str | None, content: bytes, *, caller: str | None = None) -> Once:
+    """Return the name of a request with this content: its body, or what stands for it.
+
+    ``caller`` stands for who asks, where that is not to be read from the request.
+    """
+    scope = _caller(request) if caller is None else caller
     asked = b"\n".join((request.method.encode(), request.url.path.encode(), content))
     return Once(hashlib.sha256(scope.encode()).hexdigest()[:32], key, hashlib.sha256(asked).hexdigest())
+
+
+def _caller(request: Request) -> str:
+    """Return who asks. That they are who they say is for the endpoint to check, before it claims the key."""
+    rider_id = claimed_rider(request)
+    return request.headers.get("authorization", "") if rider_id is None else f"rider:{rider_id}"
 
 
 async def secret_once(named: Annotated[Once, Depends(once)]) -> Once:
@@ -105,8 +116,17 @@ OnceOf = Annotated[Once, Depends(once)]
 SecretOnceOf = Annotated[Once, Depends(secret_once)]
 
 
-async def answer_once(database: Database, named: Once, now_ms: int, work: Callable[[Connection], Answer]) -> Response:
+async def answer_once(
+    database: Database,
+    named: Once,
+    now_ms: int,
+    work: Callable[[Connection], Answer],
+    may_repeat: Callable[[Connection, Answer], None] | None = None,
+) -> Response:
     """Run ``work`` in one transaction and return its answer, or the stored one if it has run before.
+
+    ``may_repeat`` raises if the caller may not have the stored answer any more: where ``work`` is what checks a rider's
+    token, it does not run then.
 
     Raises:
         KeyReusedError: the key was used for another request.
@@ -114,7 +134,10 @@ async def answer_once(database: Database, named: Once, now_ms: int, work: Callab
 
     def unit(connection: Connection) -> Answer:
         if (stored := claim(connection, named, now_ms)) is not None:
-            return Answer(stored.status or 200, stored.answer or "")
+            answer = Answer(stored.status or 200, stored.answer or "")
+            if may_repeat is not None:
+                may_repeat(connection, answer)
+            return answer
         answer = work(connection)
         _keep(connection, named, answer)
         return answer
@@ -159,8 +182,28 @@ def claim(
     values |= {"session_": session_id, "after_": after_seq}
     if _CLAIM[connection.dialect.name].run(connection, values):
         return None
-    first = cast("Row", _FIND.first(connection, scope_=named.scope, key_=named.key))  # its conflict kept ours out
-    stored = IdempotencyRow(**first)
+    return _of_same_request(named, cast("Row", _find(connection, named)))  # its conflict kept ours out
+
+
+def answered(connection: Connection, named: Once) -> Answer | None:
+    """Return the stored answer of a request that has been answered before; for work that is done before its unit.
+
+    Raises:
+        KeyReusedError: the key was used for another request.
+    """
+    row = None if named.key is None else _find(connection, named)
+    if row is None:
+        return None
+    stored = _of_same_request(named, row)
+    return Answer(stored.status or 200, stored.answer or "")
+
+
+def _find(connection: Connection, named: Once) -> Row | None:
+    return _FIND.first(connection, scope_=named.scope, key_=named.key)
+
+
+def _of_same_request(named: Once, row: Row) -> IdempotencyRow:
+    stored = IdempotencyRow(**row)
     if stored.fingerprint != named.fingerprint:
         msg = "Use a new Idempotency-Key for a new request, or repeat the first one unchanged."
         raise KeyReusedError(msg)

@@ -28,3 +28,9 @@ def set_token_nonce(connection: Connection, rider_id: str, nonce: str) -> bool:
     """Replace a rider's nonce; return whether there is such a rider."""
     changed = connection.execute(update(_RIDER).where(_RIDER.c.id == rider_id).values(token_nonce=nonce))
     return bool(changed.rowcount)
+
+
+def replace_token_nonce(connection: Connection, rider_id: str, old: str, new: str) -> bool:
+    """Replace a rider's nonce if it is still ``old``; return whether it was."""
+    is_it = (_RIDER.c.id == rider_id, _RIDER.c.token_nonce == old)
+    return bool(connection.execute(update(_RIDER).where(*is_it).values(token_nonce=new)).rowcount)

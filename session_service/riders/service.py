@@ -26,8 +26,26 @@ def require(connection: Connection, rider: RiderIdentity) -> None:
     Raises:
         NotSignedInError: there is no such rider, or the token has been revoked.
     """
-    if repository.token_nonce(connection, rider.id) != rider.nonce:
+    if not is_current(connection, rider):
         raise NotSignedInError(SIGN_IN)
+
+
+def is_current(connection: Connection, rider: RiderIdentity) -> bool:
+    """Return whether there is such a rider, and the token has not been revoked."""
+    return repository.token_nonce(connection, rider.id) == rider.nonce
+
+
+def renew_token(connection: Connection, rider: RiderIdentity, at_ms: int) -> RiderIdentity:
+    """Make every token of a rider worthless, because the rider wants it; return the identity for the new one.
+
+    Raises:
+        NotSignedInError: there is no such rider, or the token has been revoked.
+    """
+    renewed = RiderIdentity(rider.id, clock.random_code(NONCE_CHARS))
+    if not repository.replace_token_nonce(connection, rider.id, rider.nonce, renewed.nonce):
+        raise NotSignedInError(SIGN_IN)
+    _audit_revocation(connection, rider.id, at_ms=at_ms, actor=rider.actor, why="a new one")
+    return renewed
 
 
 def revoke_token(connection: Connection, rider_id: str, *, at_ms: int, actor: str, why: str) -> RiderIdentity:
@@ -40,7 +58,10 @@ def revoke_token(connection: Connection, rider_id: str, *, at_ms: int, actor: st
     if not repository.set_token_nonce(connection, rider_id, renewed.nonce):
         msg = "No rider has this id."
         raise NotFoundError(msg)
-    audit.record(
-        connection, at_ms=at_ms, actor=actor, action="rider.revoke_token", subject=f"rider:{rider_id}", why=why
-    )
+    _audit_revocation(connection, rider_id, at_ms=at_ms, actor=actor, why=why)
     return renewed
+
+
+def _audit_revocation(connection: Connection, rider_id: str, *, at_ms: int, actor: str, why: str) -> None:
+    subject = f"rider:{rider_id}"
+    audit.record(connection, at_ms=at_ms, actor=actor, action="rider.revoke_token", subject=subject, why=why)

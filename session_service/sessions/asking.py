@@ -77,6 +77,7 @@ class Asking:
     def _start_once(self, parts: LabelParts, session_id: str, connection: Connection) -> Asked:
         stored = claim(connection, self.named, self.context.clock.now_ms(), session_id, START_EVENTS)
         if stored is not None and stored.session_id is not None:
+            riders.require(connection, self.rider)  # a new Start compares the nonce where it places the hold
             return Asked(stored.session_id, START_EVENTS)
         return Asked(session_id, START_EVENTS, self.sessions.start(connection, self.rider, parts, session_id))
 

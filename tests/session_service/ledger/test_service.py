@@ -199,12 +199,11 @@ async def test_refunds_are_given_once_a_key_and_never_beyond_what_was_charged(da
             refund(c, "a", 101, "two")
         assert refund(c, "a", 100, "two") == (100, 0)
         assert figures(c, rider) == (600, 0, 0)
-        assert [(row.action, row.actor, row.why) for row in audits(c)] == [
-            ("session.refund", "operator:x", "wrong bike")
-        ] * 2
         assert in_order(c)
 
     await database.write(work)
+    rows = await database.read(audits)
+    assert [(row.action, row.actor, row.why) for row in rows] == [("session.refund", "operator:x", "wrong bike")] * 2
 
 
 def audits(c: Connection) -> list[AuditRow]:
@@ -247,11 +246,11 @@ async def test_a_person_may_charge_after_the_release_once_and_it_is_audited(data
         assert figures(c, rider) == (0, 0, 100)
         with refuses(TransferConflictError):
             charge(c, 701)
-        assert [row.action for row in audits(c)] == ["session.charge"]
         assert refund(c, "a", 700, "back") == (600, 100)
         assert in_order(c)
 
     await database.write(work)
+    assert [row.action for row in await database.read(audits)] == ["session.charge", "session.refund"]
 
 
 async def test_postings_name_where_money_came_from_and_went(database: Database) -> None:

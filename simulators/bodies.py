@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,7 @@ class SimulatedDevice:
         self._signer = KeySigner(FileKey(folder / folders.KEY_FILE))
         self._journal = SqliteJournal(folder / folders.JOURNAL_FILE, making.synchronous, keep_acked=True)
         self._timer: asyncio.TimerHandle | None = None
-        self.link = FleetLink(self.device.id, self.device.password, broker, lambda: self._clock.boot_id)
+        self.link = FleetLink(self.device.id, folder, self.device.password, broker, lambda: self._clock.boot_id)
         self.link.listen(self.feed)
         self._position = self.device.position
         self._boot()
@@ -94,6 +95,11 @@ class SimulatedDevice:
     def waiting_reports(self) -> int:
         """How many reports the service has not acknowledged."""
         return self._agent.agent.outbox_depth
+
+    @property
+    def rejections(self) -> Counter[str]:
+        """How many messages it has dropped since it booted, by reason."""
+        return self._agent.agent.rejections
 
     def do(self, deed: str, details: Facts) -> Facts:
         """Do what a person, or bad luck, does to a device.

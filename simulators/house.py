@@ -6,7 +6,7 @@ Everything is in one folder:
 | path | what |
 | --- | --- |
 | ``broker/`` | Mosquitto's files |
-| ``secrets/`` | the service's keys |
+| ``secrets/`` | the service's keys, and in ``pki/`` the authority and its certificates |
 | ``unlatch.db`` | the database, unless another one is named |
 | ``devices/`` | the fleet's folders (``folders.py``) |
 | ``logs/`` | what each program says |
@@ -26,13 +26,13 @@ from typing import Final, Self
 
 import httpx
 
-from broker.contract.topics import SERVICE_USER
-from broker.mosquitto.passwords import new_password
+from broker.mosquitto.files import Certificates
 from broker.mosquitto.ports import LOOPBACK, free_port
 from broker.mosquitto.supervisor import Mosquitto
 from simulators import folders, hands, provisioning
 from simulators.bodies import Making
 from simulators.errors import HouseError
+from simulators.links import CERT_FILE
 from simulators.processes import Child, program, run
 from simulators.provisioning import Wish
 
@@ -89,14 +89,13 @@ class House:
         _refuse_used(self.plan.directory)
         self._temporary = tempfile.TemporaryDirectory(prefix="unlatch-", ignore_cleanup_errors=True)
         self.directory = (self.plan.directory or Path(self._temporary.name)).resolve()
-        self.broker = Mosquitto(self.directory / "broker")
+        self.broker = Mosquitto(self.directory / "broker", certificates=Certificates.of(self._secrets_dir / "pki"))
         self.database_url = self.plan.database_url or f"sqlite:///{self.directory / 'unlatch.db'}"
         self.url = f"http://{LOOPBACK}:{self.plan.http_port or free_port()}"
         self.payment_url = f"http://{LOOPBACK}:{free_port()}"
         self.operator_token = ""
         self.service_broker_port: int | None = None
         self.fleet_broker_port: int | None = None
-        self._service_password = new_password()
         self._stack = ExitStack()
         self._http = httpx.Client(timeout=HEALTH_TIMEOUT_S, trust_env=False)
 
@@ -127,6 +126,14 @@ class House:
         """Where the devices' folders are."""
         return self.directory / "devices"
 
+    @property
+    def _secrets_dir(self) -> Path:
+        return self.directory / "secrets"
+
+    @property
+    def _certified(self) -> bool:
+        return any(self.devices_dir.glob(f"*/{CERT_FILE}"))
+
     def start_service(self) -> None:
         """Start the service and wait until it is ready; after ``kill_service`` it is at the same address.
 
@@ -148,7 +155,8 @@ class House:
             ProvisioningError: the service refused one.
         """
         devices = provisioning.provision(self.url, self.operator_token, wishes, self.devices_dir)
-        self.broker.add_users({device.id: device.password for device in devices})
+        if not self._certified:
+            self.broker.add_users({device.id: device.password for device in devices})
         return devices
 
     def start_fleet(self) -> None:
@@ -157,7 +165,7 @@ class House:
         Raises:
             ChildError: it ended, or did not connect in time.
         """
-        port = self.fleet_broker_port or self.broker.port
+        port = self.fleet_broker_port or (self.broker.tls_port if self._certified else self.broker.port)
         making = self.plan.making
         command = [program("unlatch-sim"), "fleet", str(self.devices_dir), "--broker", f"{LOOPBACK}:{port}"]
         command += ["--synchronous", making.synchronous, "--movement-ms", str(making.movement_ms)]
@@ -179,11 +187,12 @@ class House:
     def _begin(self) -> None:
         tell = self.plan.tell
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tell("Making keys and certificates")
+        self._run_unlatch("secrets")
+        self._run_unlatch("pki", "init")
         tell("Starting Mosquitto")
         self._stack.enter_context(self.broker)
-        self.broker.add_users({SERVICE_USER: self._service_password})
-        tell("Making keys and the database")
-        self._run_unlatch("secrets")
+        tell("Making the database")
         self._start_payments()  # loads while the others are busy
         self._run_unlatch("migrate")
         self.operator_token = self._run_unlatch("operator", "add", OPERATOR).split()[-1]
@@ -196,7 +205,7 @@ class House:
 
     def _start_payments(self) -> None:
         port = self.payment_url.rpartition(":")[2]
-        command = [program("unlatch-sim"), "payments", "--port", port, "--secrets", str(self.directory / "secrets")]
+        command = [program("unlatch-sim"), "payments", "--port", port, "--secrets", str(self._secrets_dir)]
         self.payments = Child("payment provider", command, self._log("payments"), _clean_env())
         self._stack.callback(self.payments.stop)
         self.payments.start()
@@ -207,18 +216,21 @@ class House:
             child.stop()
 
     def _run_unlatch(self, *arguments: str) -> str:
-        return run(f"unlatch {' '.join(arguments)}", [program("unlatch"), *arguments], self._service_env())
+        return run(f"unlatch {' '.join(arguments)}", [program("unlatch"), *arguments], self._setup_env())
 
     def _service_env(self) -> dict[str, str]:
+        port = str(self.service_broker_port or self.broker.tls_port)
+        return {**self._setup_env(), "UNLATCH_BROKER_PORT": port, **self.plan.service_env}
+
+    def _setup_env(self) -> dict[str, str]:
+        """Return the settings of commands that need no broker."""
         ours = {
             "database_url": self.database_url,
-            "secrets_dir": str(self.directory / "secrets"),
+            "secrets_dir": str(self._secrets_dir),
             "http_host": LOOPBACK,
             "http_port": self.url.rpartition(":")[2],
             "public_url": self.url,
             "broker_host": LOOPBACK,
-            "broker_port": str(self.service_broker_port or self.broker.port),
-            "broker_password": self._service_password,
             "payment_url": self.payment_url,
             "limits_factor": LIMITS_FACTOR,
             "demo": "true",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -16,6 +18,8 @@ from broker.contract.messages import VERSION, Presence
 from broker.contract.topics import RULES, Channel, parse, topic
 from device_agent.backoff import Backoff
 from device_agent.core.events import Event, LinkDown, LinkUp, MessageArrived
+from device_agent.errors import AgentError
+from device_agent.identity import Identity, new_context, present
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +31,11 @@ STORM: Final = 50  # connections being made at once: a thousand SYNs overflow th
 
 # Without this, Nagle's algorithm holds each command back for 40 ms (DESIGN 10).
 NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
+
+
+CA_FILE: Final = "ca.pem"
+CERT_FILE: Final = "tls-cert.pem"
+TLS_KEY_FILE: Final = "tls-key.pem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +55,12 @@ class FleetLink:
         connected: whether the agent has been told ``LinkUp``.
     """
 
-    def __init__(self, device: str, password: str, broker: Broker, boot_id: Callable[[], str]) -> None:
+    def __init__(self, device: str, folder: Path, password: str, broker: Broker, boot_id: Callable[[], str]) -> None:
         self.connected = False
         self.wanted = asyncio.Event()
         self.wanted.set()
         self._device = device
+        self._folder = folder
         self._password = password
         self._broker = broker
         self._boot_id = boot_id
@@ -109,7 +119,7 @@ class FleetLink:
                 await self._serve(client)
             finally:
                 await client.__aexit__(None, None, None)
-        except MqttError as error:
+        except (MqttError, AgentError) as error:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise asyncio.CancelledError from error  # closing failed, and its error took the cancellation's place
             logger.debug("link lost device=%s: %s", self._device, error)
@@ -117,6 +127,7 @@ class FleetLink:
 
     def _client(self) -> Client:
         rule = RULES[Channel.PRESENCE]
+        tls = self._tls()
         will = Will(
             topic(self._device, Channel.PRESENCE), self._presence(online=False), rule.publish_qos, retain=rule.retain
         )
@@ -125,7 +136,8 @@ class FleetLink:
             self._broker.port,
             identifier=self._device,
             username=self._device,
-            password=self._password,
+            password=None if tls else self._password,
+            tls_context=tls,
             protocol=ProtocolVersion.V311,
             clean_session=True,
             will=will,
@@ -133,6 +145,14 @@ class FleetLink:
             timeout=CALM_S,
             socket_options=NO_DELAY,
         )
+
+    def _tls(self) -> ssl.SSLContext | None:
+        """Read the device's files; a renewed certificate is used for the next connection."""
+        if not (self._folder / CERT_FILE).exists():
+            return None
+        context = new_context(self._folder / CA_FILE)
+        present(context, Identity(self._folder / CERT_FILE, self._folder / TLS_KEY_FILE))
+        return context
 
     async def _subscribe(self, client: Client) -> None:
         heard = (Channel.COMMAND, Channel.REPORT_ACK, Channel.CONFIG)

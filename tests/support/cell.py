@@ -86,6 +86,14 @@ class Cell:
         folder.write(self.pki / "broker-key.pem", made.key_pem, 0o600)
         folder.write(self.pki / "broker.pem", made.certificate_pem, 0o644)
 
+    def renew_service(self) -> None:
+        """Give the service a new certificate, and revoke its former one."""
+        former = self.client(SERVICE_USER)
+        self.revoke(SERVICE_USER, former, by_name=False)
+        made = folder.load(self.pki).issue_service(self.now_ms())
+        folder.write(former.key, made.key_pem, 0o600)
+        folder.write(former.certificate, made.certificate_pem, 0o644)
+
     def _files(self, certificate: Path, key: Path) -> ClientFiles:
         return ClientFiles(self.pki / "ca.pem", certificate, key)
 

@@ -31,7 +31,7 @@ from session_service.secrets import load_secrets, make_secrets
 from session_service.settings import load_settings
 from simulators import provisioning
 from simulators.bodies import Making, SimulatedDevice
-from simulators.links import STORM, Broker
+from simulators.links import CERT_FILE, STORM, Broker
 from simulators.provisioning import Wish
 
 PATIENCE_S: Final = 15.0  # for what takes milliseconds; this machine is shared
@@ -94,8 +94,11 @@ class World:
         [made] = await asyncio.to_thread(
             provisioning.provision, self.url, self.operator["Authorization"].split()[1], [wish], self.devices_dir
         )
-        await asyncio.to_thread(self.broker.add_users, {made.id: made.password})
-        broker = Broker(self.broker.host, self.broker.port, asyncio.Semaphore(STORM))
+        certified = (self.devices_dir / made.id / CERT_FILE).exists()
+        if not certified:
+            await asyncio.to_thread(self.broker.add_users, {made.id: made.password})
+        port = self.broker.tls_port if certified else self.broker.port
+        broker = Broker(self.broker.host, port, asyncio.Semaphore(STORM))
         device = SimulatedDevice(self.devices_dir / made.id, broker, self.making)
         self.devices[made.id] = device
         if connect:

@@ -72,7 +72,6 @@ class Configurations:
         ring = self._keys.ring
         made = await self._database.write(partial(keys.settle, ring=ring, now_ms=self._clock.now_ms()))
         self._settled = ring.number
-        self._published.clear()
         if made:
             logger.info("new configurations count=%d keyring=%d", made, ring.number)
 

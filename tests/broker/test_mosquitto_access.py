@@ -10,12 +10,12 @@ from broker.contract.messages import MAX_MESSAGE_BYTES
 from broker.contract.topics import RULES, SERVICE_USER, Channel, Side, everyones, topic
 from broker.mosquitto.files import MAX_PACKET_BYTES
 from broker.mosquitto.supervisor import Mosquitto
+from tests.support.cell import Cell
 from tests.support.mosquitto import TIMEOUT_S, Client, Heard, Will
 
 pytestmark = pytest.mark.server
 
 OURS, FOREIGN = "AAAAAAAAAA", "BBBBBBBBBB"
-PASSWORDS = {SERVICE_USER: "service-password", OURS: "our-password", FOREIGN: "their-password"}
 FENCE = b"fence"
 
 from_device = [channel for channel, rule in RULES.items() if rule.sender is Side.DEVICE]
@@ -23,14 +23,18 @@ from_service = [channel for channel, rule in RULES.items() if rule.sender is Sid
 
 
 @pytest.fixture(scope="module")
-def broker() -> Iterator[Mosquitto]:
-    with Mosquitto() as running:
-        running.add_users(PASSWORDS)
+def cell(tmp_path_factory: pytest.TempPathFactory) -> Cell:
+    return Cell(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="module")
+def broker(cell: Cell) -> Iterator[Mosquitto]:
+    with Mosquitto(certificates=cell.certificates) as running:
         yield running
 
 
 def sign_in(broker: Mosquitto, name: str, *, client_id: str | None = None, will: Will | None = None) -> Client:
-    return Client(broker, name, PASSWORDS[name], client_id=client_id, will=will)
+    return Client(broker, name, client_id=client_id, will=will)
 
 
 @pytest.fixture

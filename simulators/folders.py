@@ -4,6 +4,8 @@
 | --- | --- |
 | ``device.json`` | who it is: ``Device`` |
 | ``report-key.pem`` | signs its reports |
+| ``tls-key.pem``, ``tls-cert.pem`` | with which it connects to the broker |
+| ``ca.pem`` | the cell's authority, by which it knows the broker |
 | ``journal.sqlite`` | the agent's journal (``device_agent.journal``) |
 | ``body.jsonl`` | what its lock did, a ``drivers.memory.Movement`` a line: the truth that reports are held against |
 """
@@ -11,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +22,7 @@ import msgspec
 from broker.contract.messages import Position
 from device_agent.drivers.memory import Movement
 from simulators.errors import FolderError
+from simulators.links import CA_FILE, CERT_FILE, TLS_KEY_FILE
 
 DEVICE_FILE: Final = "device.json"
 KEY_FILE: Final = "report-key.pem"
@@ -46,15 +50,31 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     command_keys: dict[str, str]
 
 
-def write_device(root: Path, device: Device, report_key_pem: str) -> Path:
-    """Make the device's folder, readable by its owner only, and return it."""
+@dataclass(frozen=True, slots=True, repr=False)
+class Certified:
+    """What a device got when it enrolled, and the key that it is for; all in PEM."""
+
+    tls_key_pem: str
+    certificate_pem: str
+    ca_pem: str
+
+
+def write_device(root: Path, device: Device, report_key_pem: str, certified: Certified | None = None) -> Path:
+    """Make the device's folder, readable by its owner only, and return it; without TLS if it has not enrolled."""
     folder = root / device.id
     folder.mkdir(mode=0o700, parents=True)
+    _write_secret(folder / KEY_FILE, report_key_pem)
+    if certified is not None:
+        _write_secret(folder / TLS_KEY_FILE, certified.tls_key_pem)
+        (folder / CERT_FILE).write_text(certified.certificate_pem)
+        (folder / CA_FILE).write_text(certified.ca_pem)
     (folder / DEVICE_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(device)))
-    key_file = folder / KEY_FILE
-    key_file.touch(mode=0o600)
-    key_file.write_text(report_key_pem)
     return folder
+
+
+def _write_secret(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
 
 
 def read_device(folder: Path) -> Device:

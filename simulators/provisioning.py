@@ -1,4 +1,4 @@
-"""The workshop: registers devices with the service, as an operator does, and makes their folders."""
+"""The workshop: registers devices with the service, as an operator does, enrols them, and makes their folders."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 
+from broker.contract.enrolment import Credentials
 from broker.contract.keys import new_report_key, private_pem, public_pem
 from broker.contract.messages import Position
 from broker.mosquitto.passwords import new_password
+from device_agent import certificates
 from simulators import folders
 from simulators.errors import ProvisioningError
 
@@ -31,7 +35,7 @@ class Wish:
 
 
 def provision(url: str, operator_token: str, wishes: Iterable[Wish], root: Path) -> list[folders.Device]:
-    """Register devices and their labels with the service at ``url``; make their folders below ``root``.
+    """Register devices and their labels with the service at ``url``, and enrol them; make their folders in ``root``.
 
     Raises:
         ProvisioningError: the service refused one.
@@ -46,18 +50,18 @@ def provision(url: str, operator_token: str, wishes: Iterable[Wish], root: Path)
 
 
 def _make(client: httpx.Client, wish: Wish, root: Path) -> folders.Device:
-    key = new_report_key()
     made = _post(
         client,
         "/v1/ops/devices",
         kind=wish.kind,
         number=wish.number,
-        report_key_pem=public_pem(key.public_key()),
         site=wish.site,
         lat=wish.position.lat,
         lon=wish.position.lon,
     )
     label = _post(client, f"/v1/ops/devices/{made['device_id']}/labels")
+    report_key, tls_key = new_report_key(), generate_private_key(SECP256R1())
+    enrolled = _enrol(client, made["device_id"], made["claim"], report_key, tls_key)
     device = folders.Device(
         id=made["device_id"],
         kind=wish.kind,
@@ -65,10 +69,30 @@ def _make(client: httpx.Client, wish: Wish, root: Path) -> folders.Device:
         password=new_password(),
         label=label["text"],
         position=wish.position,
-        command_keys=made["command_keys"],
+        command_keys=enrolled.command_keys,
     )
-    folders.write_device(root, device, private_pem(key))
+    certified = folders.Certified(private_pem(tls_key), enrolled.certificate_pem, enrolled.ca_pem)
+    folders.write_device(root, device, private_pem(report_key), certified)
     return device
+
+
+def _enrol(
+    client: httpx.Client,
+    device_id: str,
+    claim: str,
+    report_key: EllipticCurvePrivateKey,
+    tls_key: EllipticCurvePrivateKey,
+) -> Credentials:
+    """Do what `unlatch-agent enrol` does; a thousand processes of it would take minutes."""
+    answer = _post(
+        client,
+        "/v1/enrolments",
+        device_id=device_id,
+        claim=claim,
+        csr_pem=certificates.request(tls_key, device_id),
+        report_key_pem=public_pem(report_key.public_key()),
+    )
+    return msgspec.convert(answer, Credentials)
 
 
 def _post(client: httpx.Client, path: str, **body: object) -> dict[str, Any]:

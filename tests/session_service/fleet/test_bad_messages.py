@@ -209,10 +209,8 @@ async def registered(town: Town) -> Bad:
 
 @asynccontextmanager
 async def speaking_as(made: World, device: str) -> AsyncIterator[Client]:
-    """Connect to the broker by the name of a device, with a password that it has for it."""
-    password = secrets.token_urlsafe(12)
-    await asyncio.to_thread(made.broker.add_users, {device: password})
-    client = await asyncio.to_thread(Client, made.broker, device, password)
+    """Connect to the broker with a certificate in the name of a device."""
+    client = await asyncio.to_thread(Client, made.broker, device)
     try:
         yield client
     finally:

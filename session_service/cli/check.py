@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import Final
 
+from session_service import keyring
 from session_service.cli.common import Commands, add_command, ensure_current, read, say, settings_of
 from session_service.errors import SetupError
 from session_service.ledger import books
@@ -51,7 +52,8 @@ def _passes(name: str, part: Callable[[Settings], str], settings: Settings) -> b
 
 def _secrets(settings: Settings) -> str:
     load_secrets(settings.secrets_dir)
-    for path in (settings.secrets_dir, *sorted(settings.secrets_dir.iterdir())):
+    later_keys = (settings.secrets_dir / keyring.FOLDER).glob("*")
+    for path in (settings.secrets_dir, *sorted(settings.secrets_dir.iterdir()), *sorted(later_keys)):
         if path.stat().st_mode & OTHERS:
             msg = f"Others can read {path}. Close it to them: chmod go= {path}"
             raise SetupError(msg)

@@ -37,6 +37,7 @@ device = {device}
 state_dir = "state"
 {report_key}
 command_key_files = {command_keys}
+config_revision = {config_revision}
 
 [broker]
 host = {host}
@@ -165,6 +166,7 @@ def _settings(wish: Wish, credentials: Credentials) -> str:
             else f"report_key_pkcs11 = {_quoted(wish.pkcs11)}"
         ),
         command_keys=_quoted([_command_key_file(kid) for kid in sorted(credentials.command_keys)]),
+        config_revision=credentials.config_revision,
         host=_quoted(credentials.broker.host),
         port=credentials.broker.port,
         ca_file=CA_FILE,

@@ -87,6 +87,9 @@ class MqttLink:
 
         What was on its way is lost for now: the core sends each report again that was not acknowledged.
         """
+        if not self._client.is_connected():
+            return
+        logger.info("connecting anew device=%s", self._address.device)
         self._hurry = True
         self._drop_connection()
 

@@ -88,7 +88,8 @@ def _work(settings: LoadedSettings) -> None:
     journal = SqliteJournal(settings.journal_file, values.journal.synchronous)
     try:
         ports = Ports(clock=clock, driver=driver, journal=journal, link=link, signer=signer)
-        runner = Runner(Device(values.device, find_key, ports, settings.limits), inbox, clock)
+        device = Device(values.device, find_key, ports, settings.limits, config_revision=values.config_revision)
+        runner = Runner(device, inbox, clock)
         _stop_on_signals(runner)
         _stop_with_any_thread(runner)
         logger.info("agent runs device=%s boot_id=%s key_id=%s", values.device, clock.boot_id, signer.key_id)

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from broker.contract.messages import DeviceId, Id
+from broker.contract.messages import Count, DeviceId, Id
 from device_agent.core.limits import Limits
 from device_agent.errors import SettingsError
 from device_agent.identity import Identity
@@ -25,7 +25,7 @@ device = "0123456789"                     # ten characters of Crockford base32, 
 state_dir = "/var/lib/unlatch-agent"      # the journal lives here
 report_key_file = "report_key.pem"        # P-256, PKCS#8, mode 0600
 # report_key_pkcs11 = "pkcs11:token=T;object=K?module-path=/usr/lib/module.so&pin-source=file:/etc/unlatch-agent/pin"
-command_key_files = ["command_key.pem"]   # Ed25519, public; two while they are being changed
+command_key_files = ["command_key.pem"]   # Ed25519, public; later ones come in signed configurations
 
 [broker]
 host = "broker.example.org"
@@ -114,6 +114,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings; see ``EXAMPLE``.
 
     Attributes:
+        config_revision: of the configuration that the command keys are; the journal may hold a newer one.
         report_key_pkcs11: where the report key is, as a URI (RFC 7512), instead of ``report_key_file``.
         service: without it certificates are not renewed.
         boot_id: replaces the kernel's, for tests only.
@@ -124,6 +125,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     report_key_file: str | None = None
     report_key_pkcs11: str | None = None
     command_key_files: Annotated[list[str], Meta(min_length=1)]
+    config_revision: Count = 0
     broker: BrokerSettings
     service: ServiceSettings | None = None
     journal: JournalSettings = JournalSettings()

@@ -146,6 +146,11 @@ def test_a_host_name_cannot_smuggle_settings_in(wish: Wish, service: StubService
     assert load(enrol(wish)).values.broker.host == evil
 
 
+def test_the_revision_of_the_command_keys_is_kept(wish: Wish, service: StubService) -> None:
+    service.change = lambda answer: answer | {"config_revision": 7}
+    assert load(enrol(wish)).values.config_revision == 7
+
+
 def test_a_claim_is_not_taken_elsewhere(wish: Wish, service: StubService) -> None:
     service.refusal = 307, f"{service.url}/elsewhere".encode()
     with pytest.raises(ServiceError, match="307"):

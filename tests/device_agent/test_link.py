@@ -1,12 +1,12 @@
-"""The link against a real Mosquitto: connecting, coming back, presence, and mutual TLS."""
+"""The link against a real Mosquitto: connecting, coming back, presence, and what TLS keeps out."""
 
 from __future__ import annotations
 
 import queue
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,16 +15,17 @@ from paho.mqtt.client import MQTTMessage
 from broker.contract.codes import Action
 from broker.contract.messages import Command
 from broker.contract.topics import Channel
-from broker.mosquitto.ports import LOOPBACK, free_port
+from broker.mosquitto.ports import LOOPBACK
 from broker.mosquitto.supervisor import Mosquitto
 from device_agent.backoff import Backoff
 from device_agent.core.events import Event, LinkDown, LinkUp, MessageArrived
 from device_agent.errors import AgentError
 from device_agent.identity import Identity
-from device_agent.link import Address, MqttLink
-from tests.support.agent_certificates import Authority
+from device_agent.link import Address, MqttLink, tls_of
+from session_service.pki import folder
 from tests.support.agent_service import HeardService
 from tests.support.agent_world import DEVICE
+from tests.support.cell import Cell, ClientFiles
 
 pytestmark = pytest.mark.server
 
@@ -39,9 +40,14 @@ def events() -> queue.Queue[Event]:
 
 
 @pytest.fixture
-def link(own_mosquitto: Mosquitto, events: queue.Queue[Event]) -> Iterator[MqttLink]:
-    own_mosquitto.add_users({DEVICE: PASSWORD})
-    link = make_link(own_mosquitto, events)
+def files(own_mosquitto: Mosquitto) -> ClientFiles:
+    """What the device has on its disk."""
+    return cell_of(own_mosquitto).client(DEVICE)
+
+
+@pytest.fixture
+def link(own_mosquitto: Mosquitto, files: ClientFiles, events: queue.Queue[Event]) -> Iterator[MqttLink]:
+    link = make_link(own_mosquitto, files, events)
     yield link
     link.close()
 
@@ -53,8 +59,14 @@ def service(own_mosquitto: Mosquitto) -> Iterator[HeardService]:
     service.close()
 
 
-def make_link(broker: Mosquitto, events: queue.Queue[Event], password: str = PASSWORD) -> MqttLink:
-    address = Address(host=broker.host, port=broker.port, device=DEVICE, password=password)
+def cell_of(broker: Mosquitto) -> Cell:
+    assert broker.certificates is not None
+    return Cell(broker.certificates.ca.parent)
+
+
+def make_link(broker: Mosquitto, files: ClientFiles, events: queue.Queue[Event], *, ca: Path | None = None) -> MqttLink:
+    identity = Identity(files.certificate, files.key)
+    address = Address(host=LOOPBACK, port=broker.tls_port, device=DEVICE, ca_file=ca or files.ca, identity=identity)
     return MqttLink(address, BOOT_ID, events.put, lambda: 1_800_000_000)
 
 
@@ -77,11 +89,10 @@ def test_after_link_up_a_command_is_heard_at_once(
 
 
 def test_it_comes_up_when_the_broker_starts_later_and_comes_back_after_its_death(
-    own_mosquitto: Mosquitto, events: queue.Queue[Event]
+    own_mosquitto: Mosquitto, files: ClientFiles, events: queue.Queue[Event]
 ) -> None:
-    own_mosquitto.add_users({DEVICE: PASSWORD})
     own_mosquitto.stop()
-    link = make_link(own_mosquitto, events)
+    link = make_link(own_mosquitto, files, events)
     link.start()
     own_mosquitto.start()
     try:
@@ -94,11 +105,12 @@ def test_it_comes_up_when_the_broker_starts_later_and_comes_back_after_its_death
         link.close()
 
 
-def test_a_refused_password_is_tried_again_until_it_is_right(
+def test_on_this_machine_it_may_sign_in_with_a_password_and_tries_until_it_is_right(
     own_mosquitto: Mosquitto, events: queue.Queue[Event]
 ) -> None:
     own_mosquitto.add_users({DEVICE: "another-password"})
-    link = make_link(own_mosquitto, events)
+    address = Address(host=LOOPBACK, port=own_mosquitto.port, device=DEVICE, password=PASSWORD)
+    link = MqttLink(address, BOOT_ID, events.put, lambda: None)
     link.start()
     try:
         with pytest.raises(queue.Empty):
@@ -139,6 +151,11 @@ def test_missing_certificates_are_named(tmp_path: Path, events: queue.Queue[Even
         MqttLink(address, BOOT_ID, events.put, lambda: None)
 
 
+def test_nothing_goes_to_another_machine_in_the_clear(events: queue.Queue[Event]) -> None:
+    with pytest.raises(AgentError, match=r"broker\.ca_file"):
+        MqttLink(Address(host="10.0.0.1", port=1883, device=DEVICE), BOOT_ID, events.put, lambda: None)
+
+
 def test_small_packets_are_not_held_back(link: MqttLink, events: queue.Queue[Event]) -> None:
     link.start()
     next_event(events)
@@ -147,32 +164,95 @@ def test_small_packets_are_not_held_back(link: MqttLink, events: queue.Queue[Eve
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
-def test_it_signs_in_with_a_certificate_and_checks_the_brokers(tmp_path: Path, events: queue.Queue[Event]) -> None:
-    port = free_port()
-    authority = Authority(tmp_path)
-    authority.issue("broker", LOOPBACK)
-    authority.issue("device", DEVICE)
-    (tmp_path / "mosquitto.conf").write_text(
-        f"listener {port} {LOOPBACK}\nuser root\ncafile ca.pem\ncertfile broker.pem\nkeyfile broker_key.pem\n"
-        "require_certificate true\nuse_identity_as_username true\nallow_anonymous false\n"
-    )
-    broker = subprocess.Popen(["mosquitto", "-c", "mosquitto.conf"], cwd=tmp_path)
-    address = Address(
-        host=LOOPBACK,
-        port=port,
-        device=DEVICE,
-        ca_file=tmp_path / "ca.pem",
-        identity=Identity(tmp_path / "device.pem", tmp_path / "device_key.pem"),
-    )
-    link = MqttLink(address, BOOT_ID, events.put, lambda: None)
+def test_it_signs_in_with_tls_1_3(link: MqttLink, events: queue.Queue[Event]) -> None:
+    link.start()
+    assert next_event(events) == LinkUp()
+    sock = link._client.socket()
+    assert isinstance(sock, ssl.SSLSocket)
+    assert sock.version() == "TLSv1.3"
+
+
+def assert_kept_out(link: MqttLink, events: queue.Queue[Event]) -> None:
     link.start()
     try:
-        assert next_event(events) == LinkUp()
-        assert isinstance(link._client.socket(), ssl.SSLSocket)
+        with pytest.raises(queue.Empty):
+            events.get(timeout=1.0)
     finally:
         link.close()
-        broker.terminate()
-        broker.wait()
+
+
+def test_a_broker_of_another_authority_is_not_talked_to(
+    own_mosquitto: Mosquitto, files: ClientFiles, events: queue.Queue[Event], tmp_path: Path
+) -> None:
+    assert_kept_out(make_link(own_mosquitto, files, events, ca=Cell(tmp_path).certificates.ca), events)
+
+
+def test_a_broker_with_another_name_is_not_talked_to(
+    own_mosquitto: Mosquitto, files: ClientFiles, events: queue.Queue[Event]
+) -> None:
+    cell = cell_of(own_mosquitto)
+    own_mosquitto.stop()
+    folder.init(cell.pki, ["broker.example.org"], cell.now_ms())
+    own_mosquitto.start()
+    assert_kept_out(make_link(own_mosquitto, files, events), events)
+
+
+def test_a_broker_that_speaks_an_older_tls_is_not_talked_to(own_mosquitto: Mosquitto, files: ClientFiles) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    assert own_mosquitto.certificates is not None
+    context.load_cert_chain(own_mosquitto.certificates.certificate, own_mosquitto.certificates.key)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    address = Address(host=LOOPBACK, port=0, device=DEVICE, ca_file=files.ca)
+    ours = tls_of(address)
+    assert ours is not None
+    there, here = socket.socketpair()
+    with there, here, ThreadPoolExecutor(1) as threads:
+        server = threads.submit(context.wrap_socket, there, server_side=True)
+        with pytest.raises(ssl.SSLError, match=r"PROTOCOL_VERSION|protocol version"):
+            ours.wrap_socket(here, server_hostname=LOOPBACK)
+        here.close()
+        assert server.exception(TIMEOUT_S) is not None
+
+
+def test_a_renewed_certificate_is_used_from_the_next_connection_on(
+    own_mosquitto: Mosquitto, files: ClientFiles, link: MqttLink, events: queue.Queue[Event]
+) -> None:
+    cell = cell_of(own_mosquitto)
+    link.start()
+    assert next_event(events) == LinkUp()
+    renewed = cell.client(DEVICE)
+    identity = Identity(files.certificate, files.key)
+    identity.new_key_file.write_bytes(renewed.key.read_bytes())
+    identity.new_cert_file.write_bytes(renewed.certificate.read_bytes())
+    former = ClientFiles(files.ca, files.certificate.with_name("former.pem"), files.key)
+    former.certificate.write_bytes(files.certificate.read_bytes())
+    link.reconnect()
+    assert next_event(events) == LinkDown()
+    assert next_event(events) == LinkUp()
+    assert not identity.renewed
+    # Only the former certificate is out now, and the device stays in: it has proved itself with the new one.
+    cell.revoke(DEVICE, former, by_name=False)
+    own_mosquitto.stop()
+    own_mosquitto.start()
+    assert next_event(events) == LinkDown()
+    assert next_event(events) == LinkUp()
+
+
+def test_a_renewed_certificate_that_is_no_good_costs_nothing(
+    files: ClientFiles, link: MqttLink, events: queue.Queue[Event]
+) -> None:
+    link.start()
+    assert next_event(events) == LinkUp()
+    identity = Identity(files.certificate, files.key)
+    identity.new_cert_file.write_text("rubbish")
+    link.reconnect()
+    assert [next_event(events), next_event(events)] == [LinkDown(), LinkUp()]
+
+
+def test_reconnecting_without_a_connection_does_nothing(link: MqttLink, events: queue.Queue[Event]) -> None:
+    link.reconnect()
+    link.start()
+    assert next_event(events) == LinkUp()
 
 
 def test_waits_grow_are_bounded_and_differ() -> None:

@@ -21,10 +21,10 @@ from device_agent.drivers.memory import Movement
 from device_agent.journal_view import JournalView
 from tests.support.agent_service import HeardService
 from tests.support.agent_world import COMMAND_KEY, DEVICE, REPORT_KEY
+from tests.support.cell import Cell
 
 pytestmark = pytest.mark.server
 
-PASSWORD = "device-password"
 STOP_S = 20.0
 
 SETTINGS = """
@@ -37,8 +37,9 @@ heartbeat_interval_ms = 200
 [broker]
 host = "{host}"
 port = {port}
-password_file = "password"
-plain_tcp = true
+ca_file = "ca.pem"
+cert_file = "tls-cert.pem"
+key_file = "tls-key.pem"
 [lock]
 kind = "pod"
 movement_ms = {movement_ms}
@@ -51,11 +52,14 @@ class Program:
     def __init__(self, directory: Path, broker: Mosquitto) -> None:
         self.directory = directory
         self._broker = broker
-        broker.add_users({DEVICE: PASSWORD})
+        assert broker.certificates is not None
+        files = Cell(broker.certificates.ca.parent).client(DEVICE)
         for name, text in (
             ("report_key.pem", private_pem(REPORT_KEY)),
             ("command_key.pem", public_pem(COMMAND_KEY.public_key())),
-            ("password", PASSWORD),
+            ("ca.pem", files.ca.read_text()),
+            ("tls-cert.pem", files.certificate.read_text()),
+            ("tls-key.pem", files.key.read_text()),
         ):
             (directory / name).touch(mode=0o600)
             (directory / name).write_text(text)
@@ -65,7 +69,7 @@ class Program:
     def configure(self, *, movement_ms: int = 0, boot_id: str | None = None) -> None:
         boot = "" if boot_id is None else f'boot_id = "{boot_id}"'
         text = SETTINGS.format(
-            device=DEVICE, host=self._broker.host, port=self._broker.port, movement_ms=movement_ms, boot=boot
+            device=DEVICE, host=self._broker.host, port=self._broker.tls_port, movement_ms=movement_ms, boot=boot
         )
         (self.directory / "agent.toml").write_text(text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 from broker.contract.codes import Action
@@ -64,3 +65,28 @@ def test_a_failure_ends_the_loop_and_is_remembered() -> None:
     runner.fail()
     runner.run()
     assert runner.failed
+
+
+def test_a_chore_waits_until_the_lock_is_at_rest() -> None:
+    world = World(movement_ms=800)
+    inbox = Inbox()
+    runner = Runner(world.device, inbox, world.clock)
+    driving: list[bool] = []
+
+    def chore() -> None:
+        driving.append(world.device.agent.driving)
+        runner.stop()
+
+    world.link_up()
+    world.send(world.command(Action.UNLOCK))
+    assert world.device.agent.driving
+    runner.when_at_rest(chore)
+    thread = threading.Thread(target=runner.run)
+    thread.start()
+    inbox.post(LinkUp())
+    time.sleep(0.1)  # the loop goes round, and the lock is still under way
+    assert driving == []
+    world.clock.now_ms += 800
+    inbox.wake()
+    thread.join(TIMEOUT_S)
+    assert driving == [False]

@@ -18,7 +18,6 @@ from broker.mosquitto.supervisor import Mosquitto
 from tests.support.agent_world import COMMAND_KEY, REPORT_KEY
 from tests.support.mosquitto import Client, Heard
 
-SERVICE_PASSWORD: Final = "service-password"
 DEADLINE_S: Final = 20.0  # everything here takes milliseconds; a loaded machine may stall for seconds
 
 
@@ -26,8 +25,7 @@ class HeardService:
     """One device's messages, verified and kept."""
 
     def __init__(self, broker: Mosquitto, device: str) -> None:
-        broker.add_users({SERVICE_USER: SERVICE_PASSWORD})
-        self._client = Client(broker, SERVICE_USER, SERVICE_PASSWORD)
+        self._client = Client(broker, SERVICE_USER)
         self._device = device
         self.reports: list[Report] = []
         self.heartbeats: list[Heartbeat] = []
@@ -79,6 +77,10 @@ class HeardService:
         """Return what the device says of a command, waiting for its end."""
         self.wait_until(lambda: bool(self._ends(command_id)))
         return self._ends(command_id)[0]
+
+    def has_ended(self, command_id: str) -> bool:
+        """Return whether an outcome was heard."""
+        return bool(self._ends(command_id))
 
     def _ends(self, command_id: str) -> list[CommandReport]:
         bodies = [report.body for report in self.reports if isinstance(report.body, CommandReport)]

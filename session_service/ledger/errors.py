@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from session_service.errors import ConflictError, Problem
+from session_service.errors import ConflictError, Problem, TooManyRequestsError
 
 
 class InsufficientFundsError(Problem):
@@ -55,6 +55,13 @@ class BadWebhookSignatureError(Problem):
     status = 400
     type = "bad-webhook-signature"
     title = "The signature is not valid"
+
+
+class TooManyTopUpsError(TooManyRequestsError):
+    """The rider has begun several payments and finished none of them. Extra: ``retry_after_s``, ``limit``."""
+
+    type = "too-many-top-ups"
+    title = "Too many payments are waiting"
 
 
 class ProviderUnavailableError(Problem):

@@ -114,6 +114,14 @@ _SESSION_SUMS: Final = (
     .where(_TRANSFER.c.session_id == bindparam("session_"))
     .group_by(_TRANSFER.c.kind)
 )
+_OF_PAYMENT: Final = select(_TOP_UP.c.id).where(
+    _TOP_UP.c.provider == bindparam("provider_"), _TOP_UP.c.payment_id == bindparam("payment_")
+)
+_PENDING_TOP_UPS: Final = select(func.count()).where(
+    _TOP_UP.c.rider_id == bindparam("rider_"),
+    _TOP_UP.c.created_at_ms > bindparam("since_"),
+    _TOP_UP.c.status == TopUpStatus.PENDING,
+)
 _FIND_TOP_UP: Final = select(_TOP_UP).where(_TOP_UP.c.id == bindparam("top_up_"))
 _READ_WALLET: Final = (
     select(_WALLET)
@@ -258,6 +266,17 @@ def add_top_up(connection: Connection, top_up: TopUp) -> None:
 def find_top_up(connection: Connection, top_up_id: str) -> TopUp | None:
     """Return a top-up, or ``None``."""
     return first(connection, TopUp, _FIND_TOP_UP, top_up_=top_up_id)
+
+
+def top_up_of_payment(connection: Connection, provider: str, payment_id: str) -> str | None:
+    """Return the id of the top-up that a payment is known to be for."""
+    found: str | None = connection.execute(_OF_PAYMENT, {"provider_": provider, "payment_": payment_id}).scalar()
+    return found
+
+
+def pending_top_ups(connection: Connection, rider_id: str, since_ms: int) -> int:
+    """Return how many payments a rider has begun since then and not finished."""
+    return connection.execute(_PENDING_TOP_UPS, {"rider_": rider_id, "since_": since_ms}).scalar_one()
 
 
 def link_payment(connection: Connection, top_up_id: str, payment_id: str, pay_url: str) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from session_service import clock
 from session_service.errors import NotFoundError
 from session_service.ledger import repository, rules, service
-from session_service.ledger.errors import PaymentMismatchError
+from session_service.ledger.errors import PaymentMismatchError, TooManyTopUpsError
 from session_service.ledger.model import TopUp
 from session_service.ledger.payments import Payment, PaymentEvent, PaymentResult
 from session_service.ledger.transfers import first_legs, new_transfer
@@ -23,6 +23,8 @@ from session_service.riders.token import RiderIdentity
 logger = logging.getLogger(__name__)
 
 TOP_UP: Final = "top-up"
+PENDING_MAX: Final = 5  # payments that a rider has begun and not finished; each is an open order at the provider
+PENDING_MS: Final = 3_600_000  # then a payment page has expired, and no longer counts
 
 
 def create(connection: Connection, rider: RiderIdentity, amount_minor: int, provider: str, at_ms: int) -> TopUp:
@@ -30,12 +32,18 @@ def create(connection: Connection, rider: RiderIdentity, amount_minor: int, prov
 
     Raises:
         NotSignedInError: there is no such rider, or the token has been revoked.
+        TooManyTopUpsError: others that the rider has begun within the hour still wait to be paid.
         ValueError: the amount is out of bounds; the endpoint refuses it first.
     """
     if not rules.MIN_TOP_UP_MINOR <= amount_minor <= rules.MAX_TOP_UP_MINOR:
         msg = f"a top-up is {rules.MIN_TOP_UP_MINOR} to {rules.MAX_TOP_UP_MINOR}, not {amount_minor}"
         raise ValueError(msg)
     wallet = service.wallet_of(connection, rider.id, rider.nonce)
+    if repository.pending_top_ups(connection, rider.id, at_ms - PENDING_MS) >= PENDING_MAX:
+        msg = (
+            f"Pay one of the {PENDING_MAX} that you have begun (GET /v1/wallet/top-ups/ID), or wait until they expire."
+        )
+        raise TooManyTopUpsError(msg, retry_after_s=PENDING_MS // 1000, limit="top-ups-pending")
     top_up = TopUp(
         id=clock.new_id(),
         rider_id=rider.id,
@@ -82,7 +90,8 @@ def take_event(connection: Connection, provider: str, event: PaymentEvent, at_ms
         PaymentMismatchError: it does not agree with the top-up that it names.
     """
     top_up = repository.find_top_up(connection, event.reference)
-    if top_up is None or not _agree(top_up, provider, event):
+    known = repository.top_up_of_payment(connection, provider, event.payment_id)
+    if top_up is None or known not in {None, top_up.id} or not _agree(top_up, provider, event):
         logger.warning("payment does not agree with its top-up provider=%s reference=%s", provider, event.reference)
         msg = "Compare provider, payment, reference, amount and currency with the top-up; nothing was credited."
         raise PaymentMismatchError(msg)

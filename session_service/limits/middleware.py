@@ -12,9 +12,11 @@ from contextlib import ExitStack, contextmanager
 from ipaddress import IPv6Address
 from typing import Final
 
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from session_service import problems
+from session_service.credentials import COOKIE
 from session_service.errors import TooManyRequestsError
 from session_service.limits.counting import Limits
 from session_service.limits.table import (
@@ -95,10 +97,19 @@ def address_of(scope: Scope) -> str:
 
 
 def _credential(scope: Scope) -> str:
+    """Return the token that counts, as ``credentials.py`` finds it: in the header, or else in the cookie."""
+    cookie = ""
     for name, value in scope["headers"]:
-        if name == b"authorization":
-            return str(value.partition(b" ")[2].strip(), "latin-1")
-    return ""
+        if name == b"authorization" and (token := value.partition(b" ")[2].strip()):
+            return str(token, "latin-1")
+        if name == b"cookie":
+            cookie = _in_cookie(str(value, "latin-1")) or cookie
+    return cookie
+
+
+def _in_cookie(header: str) -> str:
+    crumbs = cookie_parser(header)
+    return crumbs.get(COOKIE) or crumbs.get(f"__Host-{COOKIE}", "")
 
 
 def _rules(scope: Scope) -> tuple[Limit, ...]:

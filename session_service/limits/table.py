@@ -18,7 +18,7 @@ class By(StrEnum):
     """Who is counted."""
 
     ADDRESS = "address"  # IPv4, or the first 64 bits of IPv6: so much is one customer's (RFC 6177)
-    CALLER = "caller"  # the token; whoever sends none, or nobody's, is counted by the address alone
+    CALLER = "caller"  # the token, in a header or a cookie; who sends none is counted by the address alone
     LABEL = "label"  # what stands on the device, whoever asks
 
 
@@ -60,6 +60,9 @@ STARTS_FROM: Final = Limit(
 STARTS_OF: Final = Limit(
     "starts-of", By.LABEL, 30, MINUTE_S, "each may send the device a command, and its battery is small"
 )
+IDENTIFICATIONS: Final = Limit(
+    "identifications", By.CALLER, 10, MINUTE_S, "each makes a thing in the street light up and sound", failed_cost=2
+)
 ENROLMENTS: Final = Limit(
     "enrolments", By.ADDRESS, 100, HOUR_S, "a depot sets up its bikes; ten wrong claims and it is over", failed_cost=10
 )
@@ -75,11 +78,12 @@ PHOTOGRAPHS_FROM: Final = Gate("photographs-from", By.ADDRESS, 16, "10 MB of dis
 ROUTES: Final[dict[tuple[str, str], tuple[Limit, ...]]] = {
     ("POST", "/v1/sessions"): (STARTS_FROM, STARTS),
     ("POST", "/v1/scans"): (SCANS_FROM, SCANS),
+    ("POST", "/v1/scans/identify"): (SCANS_FROM, IDENTIFICATIONS),
     ("POST", "/v1/riders"): (GUESTS,),
     ("POST", "/v1/wallet/top-ups"): (TOP_UPS,),
     ("POST", "/v1/enrolments"): (ENROLMENTS,),
     ("POST", "/v1/enrolments/renewals"): (ENROLMENTS,),
-    ("POST", "/v1/ops/sign-in"): (SIGN_INS,),
+    ("POST", "/v1/ops/sign-ins"): (SIGN_INS,),
 }
 """What else than ``REQUESTS`` is counted, by method and path, in the order in which it is checked."""
 

@@ -101,6 +101,14 @@ async def test_one_riders_requests_do_not_count_for_another() -> None:
     assert (await service.ask("POST", "/v1/sessions", token="b")).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["unlatch", "__Host-unlatch"])
+async def test_a_riders_cookie_counts_whatever_stands_beside_it(name: str) -> None:
+    service = Service()
+    cookies = [f"a{number}=b; {name}=token; c={number}" for number in range(table.STARTS.amount + 1)]
+    answers = [await service.ask("POST", "/v1/sessions", Cookie=cookie) for cookie in cookies]
+    assert [answer.status_code for answer in answers] == [200] * table.STARTS.amount + [429]
+
+
 @pytest.mark.parametrize(
     ("first", "second", "same"),
     [

@@ -37,8 +37,9 @@ soak: setup ## check the rules with many more histories, plant faults in them, a
 	@if [ -z "$(TRIPS)" ]; then echo "soak: no replay; name a folder of trips for it: make soak TRIPS=DIR"; else \
 	$(BIN)/unlatch-sim replay "$(TRIPS)" --trips 20000 --speed 3600 --out build/soak/report.json; fi
 
-docs: setup-demo ## draw the diagrams in docs/ again from the tables in the code
+docs: setup-demo ## make the pages in docs/ again that are drawn from tables in the code
 	@$(BIN)/python docs/diagrams.py
+	@$(BIN)/python docs/access_page.py
 
 lock: setup-demo ## resolve pyproject.toml anew into requirements.lock, with hashes
 	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && python3 -m venv "$$tool" && \

@@ -34,6 +34,9 @@ from session_service.ledger.payments import SandboxProvider
 from session_service.limits.counting import Limits
 from session_service.limits.middleware import Limited
 from session_service.measured import Measured
+from session_service.operators.desk import Desk
+from session_service.operators.endpoints import router as operators_router
+from session_service.operators.guarding import ensure_guarded
 from session_service.pki.endpoints import router as pki_router
 from session_service.pricing import service as pricing
 from session_service.pricing.endpoints import router as pricing_router
@@ -64,6 +67,7 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     pki_router,
     approvals_router,
     ops_sessions_router,
+    operators_router,
     trail_router,
     label_page_router,
     health.router,
@@ -89,7 +93,7 @@ def create_app(settings: Settings, secrets: Secrets | None = None) -> FastAPI:
     """Return the service. It opens its database and connects to the broker when it starts.
 
     Raises:
-        SetupError: a secret is missing.
+        SetupError: a secret is missing, or nobody has said who may do one of the operations.
     """
     secrets = secrets or load_secrets(settings.secrets_dir)
     app = Service(
@@ -104,9 +108,11 @@ def create_app(settings: Settings, secrets: Secrets | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.secrets = secrets
+    app.state.desk = Desk()
     app.state.limits = Limits(settings.limits_factor)
     for router in ROUTERS:
         app.include_router(router)
+    ensure_guarded(app)
     problems.install(app)
     return app
 

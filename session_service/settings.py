@@ -41,6 +41,9 @@ LABEL_TEXT: Final = r"^[ -~\u00a1-\u00ff]{0,48}$"
 """What the sheets' font has, as many characters as fit the width of a label at 5.5 points."""
 
 
+DEFAULT_CELL = "local"
+
+
 class Settings(BaseSettings):
     """The service's settings; every time ends in its unit and is real time unless it says civil."""
 

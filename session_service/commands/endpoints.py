@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Response
 from sqlalchemy import Connection
 
 from broker.contract.codes import Action
+from session_service.access import OPEN_FROM_AFAR
 from session_service.approvals.endpoints import ApprovalId
 from session_service.approvals.model import Approval
 from session_service.approvals.schemas import ApprovalOut, DecisionIn
@@ -48,6 +49,8 @@ async def ask(
     To open a pod in which somebody may be, a second person is needed: the answer is then 201 with an approval, nothing
     goes out, and another operator confirms or declines it under ``/v1/ops/approvals`` within ten minutes.
     """
+    if wish.action == "unlock":
+        operator.require(OPEN_FROM_AFAR)
     by = By(operator.actor, wish.reason, context.clock.now_ms())
     wanted = Wish(device_id, Action(wish.action), context.settings.unlock_deadline_ms)
     issued: list[CommandRow] = []

@@ -12,9 +12,12 @@ import pytest
 from sqlalchemy import Connection
 
 from broker.contract.keys import new_report_key, public_pem
+from session_service.access import Role
 from session_service.devices import service as devices
 from session_service.labels.token import LabelKeys
+from session_service.operators import passwords
 from session_service.operators import service as operators
+from session_service.operators.service import By
 from session_service.sessions import repository
 from session_service.sessions.machine import Event
 from session_service.sessions.moves import Because
@@ -31,7 +34,9 @@ Prepare = Callable[[Town], Awaitable[tuple[str, Any, Any]]]
 WHY: Final = {"reason": "a test"}
 OTHER_WHY: Final = {"reason": "another test"}
 AT_ONCE: Final = 8
+PASSWORD: Final = "eleven grey herons"
 _numbers = iter(range(5_000, 9_000))
+_asked_by: dict[str, dict[str, str]] = {}  # paths for which the operator of the town is the wrong one
 
 
 def a_key() -> str:
@@ -46,7 +51,8 @@ async def post(
     *,
     by: dict[str, str] | None = None,
 ) -> httpx.Response:
-    who = town.world.operator if path.startswith("/v1/ops/") else town.rider.headers
+    usual = town.world.operator if path.startswith("/v1/ops/") else town.rider.headers
+    who = _asked_by.get(path, usual)
     headers = {**(who if by is None else by), "Idempotency-Key": key, "Prefer": "wait=10"}
     return await town.world.client.post(path, json=body, headers=headers)
 
@@ -140,7 +146,49 @@ async def a_decision(town: Town) -> tuple[str, Any, Any]:
     return f"/v1/ops/sessions/{session_id}/decide", WHY, OTHER_WHY
 
 
+async def a_person(town: Town) -> str:
+    """Return the name of an operator who signs in with the password."""
+    name = a_key()
+    by = By("cli:test", 1)
+    hashed = passwords.hashed(PASSWORD, name)
+    await town.world.context.database.write(lambda c: operators.add_person(c, name, hashed, Role.ADMIN, by))
+    return name
+
+
+async def a_sign_in(town: Town) -> tuple[str, Any, Any]:
+    names = [await a_person(town) for _ in range(2)]
+    bodies = [{"name": name, "password": PASSWORD} for name in names]
+    return "/v1/ops/sign-ins", *bodies  # type: ignore[return-value]
+
+
+async def a_password(town: Town) -> tuple[str, Any, Any]:
+    path, body, _ = await a_sign_in(town)
+    token = (await post(town, path, body, a_key())).json()["token"]
+    path = "/v1/ops/sign-ins/current/password"
+    _asked_by[path] = {"Authorization": f"Bearer {token}"}
+    bodies = [{"old_password": PASSWORD, "new_password": f"{PASSWORD} {number}"} for number in range(2)]
+    return path, *bodies  # type: ignore[return-value]
+
+
+async def an_operator_id(town: Town) -> str:
+    name = await a_person(town)
+    return str(await town.world.scalar(f"SELECT id FROM operator WHERE name = '{name}'"))  # noqa: S608 - our own
+
+
+async def a_role(town: Town) -> tuple[str, Any, Any]:
+    path = f"/v1/ops/operators/{await an_operator_id(town)}/role"
+    return path, {"role": "viewer", **WHY}, {"role": "technician", **WHY}
+
+
+async def a_revoked_operator(town: Town) -> tuple[str, Any, Any]:
+    return f"/v1/ops/operators/{await an_operator_id(town)}/revoke", WHY, OTHER_WHY
+
+
 CASES: Final[dict[str, Prepare]] = {
+    "/v1/ops/sign-ins": a_sign_in,
+    "/v1/ops/sign-ins/current/password": a_password,
+    "/v1/ops/operators/{operator_id}/role": a_role,
+    "/v1/ops/operators/{operator_id}/revoke": a_revoked_operator,
     "/v1/riders": a_rider,
     "/v1/wallet/top-ups": a_top_up,
     "/v1/scans": a_scan,
@@ -214,7 +262,9 @@ async def test_the_same_key_of_somebody_else_is_another_key(town: Town) -> None:
 
 
 async def test_the_same_key_of_another_operator_is_another_key(town: Town) -> None:
-    _, token = await town.world.context.database.write(lambda c: operators.add(c, a_key(), actor="cli:test", now_ms=1))
+    _, token = await town.world.context.database.write(
+        lambda c: operators.add(c, a_key(), actor="cli:test", now_ms=1, role=Role.ADMIN)
+    )
     path, body, _ = await a_label(town)
     key = a_key()
 

@@ -26,6 +26,7 @@ MANY: Final = 5_000  # characters: more than any field takes, and still within t
 ENDLESS: Final = frozenset({"/v1/sessions/{session_id}/events"})  # good requests to these are not for this test
 PUBLIC: Final = frozenset(
     {
+        "/v1/ops/sign-ins",
         "/v1/riders",
         "/v1/scans",
         "/v1/tariffs",

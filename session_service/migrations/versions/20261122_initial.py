@@ -36,6 +36,7 @@ def upgrade() -> None:
     _ledger()
     _fleet()
     _sessions()
+    _operators()
     _house()
     for table in APPEND_ONLY:
         _refuse_changes(table)
@@ -440,6 +441,41 @@ def _session_events() -> None:
     )
 
 
+def _operators() -> None:
+    op.create_table(
+        "operator",
+        _string("id", 26, KEY),
+        _text("name", UNIQUE),
+        _text("role"),
+        _string("token_sha256", 64, NULL, UNIQUE),
+        _text("password_hash", NULL),
+        _text("totp_secret", NULL),
+        _big("totp_last_step", NULL),
+        _big("created_at_ms"),
+        _big("revoked_at_ms", NULL),
+        sa.CheckConstraint("role IN ('viewer', 'technician', 'operator', 'admin')", name="operator_role"),
+    )
+    op.create_table(
+        "operator_sign_in",
+        _string("id", 26, KEY),
+        _string("operator_id", 26),
+        _string("token_sha256", 64, UNIQUE),
+        _string("place", 32),
+        _big("created_at_ms"),
+        _big("used_at_ms"),
+        _big("ended_at_ms", NULL),
+        sa.ForeignKeyConstraint(["operator_id"], ["operator.id"]),
+    )
+    _index("operator_sign_in", "operator_id")
+    op.create_table(
+        "operator_sign_in_failures",
+        _string("key", 32, KEY),
+        _integer("failures"),
+        _big("wait_until_ms"),
+        _big("last_at_ms"),
+    )
+
+
 def _house() -> None:
     op.create_table(
         "tariff",
@@ -451,14 +487,6 @@ def _house() -> None:
         sa.UniqueConstraint("kind", "in_force_from_ms", name="tariff_from"),
     )
     _index("tariff", "kind")
-    op.create_table(
-        "operator",
-        _string("id", 26, KEY),
-        _text("name", UNIQUE),
-        _string("token_sha256", 64, UNIQUE),
-        _big("created_at_ms"),
-        _big("revoked_at_ms", NULL),
-    )
     _audit()
     _approvals()
     op.create_table(

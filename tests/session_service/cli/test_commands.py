@@ -94,7 +94,7 @@ def test_a_folder_that_is_not_there_is_named(unlatch: Unlatch) -> None:
 def test_an_operators_token_is_shown_once(installed: Unlatch) -> None:
     added = installed("operator", "add", "Ada")
     assert added.status == 0
-    assert re.fullmatch(r"op_[0-9A-Z]{32}\n", added.out)
+    assert re.fullmatch(r"op_local_[0-9A-Z]{32}\n", added.out)
     listed = installed("operator", "list")
     assert "Ada" in listed.out
     assert "active" in listed.out

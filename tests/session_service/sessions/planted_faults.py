@@ -183,8 +183,8 @@ FAULTS: Final = (
     Fault(
         "a case in review hears what the next rider does",
         SESSION_SQL,
-        "_SESSION.c.state != SessionState.REVIEW,\n",
-        "_SESSION.c.state == _SESSION.c.state,\n",
+        'select(_SESSION).where(_SESSION.c.device_id == bindparam("device_")).order_by(',
+        'select(_SESSION).where(_SESSION.c.device_id == bindparam("device_"), _SESSION.c.state == "review").order_by(',
     ),
     Fault("a command given up stays unknown", COMMAND_SQL, "(*OPEN, CommandState.UNKNOWN)", "OPEN"),
     Fault(

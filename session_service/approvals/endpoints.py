@@ -41,7 +41,7 @@ async def decline(
     context: InContext, operator: InOperator, named: OnceOf, approval_id: ApprovalId, decision: DecisionIn
 ) -> Response:
     """Let nothing come of an order that waits. Whoever asked for it may take it back like this."""
-    by = By(operator.actor, decision.why, context.clock.now_ms())
+    by = By(operator.actor, decision.why, context.clock.now_ms(), is_person=operator.sign_in is not None)
     return await answer_once(
         context.database,
         named,

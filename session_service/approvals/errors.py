@@ -11,6 +11,14 @@ class UnknownApprovalError(NotFoundError):
     title = "There is no such request"
 
 
+class PersonNeededError(Problem):
+    """A program cannot ask for this or confirm it, for nobody knows who stands behind it."""
+
+    status = 403
+    type = "person-needed"
+    title = "People have to do this, and no program"
+
+
 class SamePersonError(Problem):
     """Who asked for it cannot confirm it as well."""
 

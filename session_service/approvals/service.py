@@ -1,7 +1,8 @@
 """Rules for what needs a second person: who may decide, until when, and on what.
 
 What needs one, and what happens once there is one, is the business of those who ask (``commands``). Two people are two
-operators: a sign-in belongs to one of them, so nobody confirms from the sign-in that asked.
+operators who have both signed in. A sign-in belongs to one operator, so nobody confirms from the sign-in that asked;
+a program's token belongs to nobody in person, and would let its owner be both.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from session_service.approvals.errors import (
     ApprovalDecidedError,
     ApprovalExpiredError,
     ApprovalOutdatedError,
+    PersonNeededError,
     SamePersonError,
     UnknownApprovalError,
 )
@@ -28,15 +30,21 @@ VALID_MS: Final = 600_000  # long enough to reach a colleague, short enough that
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Who decides (``operator:ID``), why, and when (real time)."""
+    """Who asks or decides (``operator:ID``), why, and when (real time); and whether a person did, who has signed in."""
 
     actor: str
     why: str
     now_ms: int
+    is_person: bool
 
 
 def ask(connection: Connection, *, device_id: str, session_id: str | None, action: str, by: By) -> Approval:
-    """Let an order wait for a second person."""
+    """Let an order wait for a second person.
+
+    Raises:
+        PersonNeededError: a program asks.
+    """
+    _ensure_person(by)
     approval = Approval(
         id=new_id(),
         device_id=device_id,
@@ -69,10 +77,12 @@ def ensure_confirmable(approval: Approval, *, session_id: str | None, by: By) ->
     """Let a second person confirm what is still about the device as it is now, with the session ``session_id`` on it.
 
     Raises:
+        PersonNeededError: a program's token was used.
         SamePersonError: it is the person who asked.
         ApprovalDecidedError, ApprovalExpiredError: it waits no more.
         ApprovalOutdatedError: the session has ended since, or another one has begun.
     """
+    _ensure_person(by)
     if approval.asked_by == by.actor:
         msg = "Ask a colleague who may open locks from afar to confirm it; whoever asked cannot."
         raise SamePersonError(msg)
@@ -112,6 +122,12 @@ def _decide(connection: Connection, approval: Approval, to: ApprovalState, comma
     why = f"asked for by {approval.asked_by}, because: {approval.why}; decided, because: {by.why}"
     _audit(connection, approval, f"approval.{verb} {approval.action}", why, by)
     return decided
+
+
+def _ensure_person(by: By) -> None:
+    if not by.is_person:
+        msg = "Somebody may be inside, so two people decide, each by their own sign-in: POST /v1/ops/sign-ins."
+        raise PersonNeededError(msg)
 
 
 def _ensure_waiting(approval: Approval, now_ms: int) -> None:

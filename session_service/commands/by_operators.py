@@ -38,6 +38,7 @@ def ask(connection: Connection, wish: Wish, by: By) -> CommandRow | Approval:
     Raises:
         UnknownDeviceError: there is no such device.
         DeviceOfflineError: it has never been heard of.
+        PersonNeededError: it needs a second person, and a program asks.
     """
     seen = _seen(connection, wish.device_id)
     moment = _moment(connection, wish.device_id, by.now_ms)
@@ -54,6 +55,7 @@ def confirm(connection: Connection, approval_id: str, lasts_ms: int, by: By) -> 
 
     Raises:
         UnknownApprovalError: there is none by that id.
+        PersonNeededError: a program's token was used.
         SamePersonError: it is the person who asked.
         ApprovalDecidedError, ApprovalExpiredError, ApprovalOutdatedError: it waits no more, or for another device's
             state than the one it is in now.

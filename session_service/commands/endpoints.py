@@ -18,11 +18,12 @@ from session_service.commands.by_operators import Wish
 from session_service.commands.dispatcher import InDispatcher
 from session_service.commands.model import CommandRow
 from session_service.commands.schemas import CommandIn, CommandOut, CommandsOut
-from session_service.context import InContext
+from session_service.context import Context, InContext
 from session_service.devices import service as devices
 from session_service.errors import NotFoundError
 from session_service.idempotency import Answer, OnceOf, answer_once
 from session_service.operators.endpoints import InOperator
+from session_service.operators.service import OperatorIdentity
 
 router = APIRouter(tags=["operations"])
 
@@ -51,7 +52,7 @@ async def ask(
     """
     if wish.action == "unlock":
         operator.require(OPEN_FROM_AFAR)
-    by = By(operator.actor, wish.reason, context.clock.now_ms())
+    by = _by(context, operator, wish.reason)
     wanted = Wish(device_id, Action(wish.action), context.settings.unlock_deadline_ms)
     issued: list[CommandRow] = []
 
@@ -77,7 +78,7 @@ async def confirm(
     decision: DecisionIn,
 ) -> Response:
     """Agree, as a second person, to an order that waits. The answer is the command as it goes out, with both names."""
-    by = By(operator.actor, decision.why, context.clock.now_ms())
+    by = _by(context, operator, decision.why)
     issued: list[CommandRow] = []
 
     def unit(connection: Connection) -> Answer:
@@ -87,6 +88,10 @@ async def confirm(
     response = await answer_once(context.database, named, by.now_ms, unit)
     await dispatcher.send(issued)
     return response
+
+
+def _by(context: Context, operator: OperatorIdentity, why: str) -> By:
+    return By(operator.actor, why, context.clock.now_ms(), is_person=operator.sign_in is not None)
 
 
 @router.get("/v1/ops/commands/{command_id}")

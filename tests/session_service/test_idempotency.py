@@ -18,12 +18,14 @@ from session_service.labels.token import LabelKeys
 from session_service.operators import passwords
 from session_service.operators import service as operators
 from session_service.operators.service import By
+from session_service.riders import service as riders
 from session_service.sessions import repository
 from session_service.sessions.machine import Event
 from session_service.sessions.moves import Because
 from session_service.sessions.service import Sessions
 from simulators.bodies import SimulatedDevice
 from tests.support.attacks import operations
+from tests.support.people import signed_in
 from tests.support.towns import Town, still
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
@@ -184,12 +186,42 @@ async def a_revoked_operator(town: Town) -> tuple[str, Any, Any]:
     return f"/v1/ops/operators/{await an_operator_id(town)}/revoke", WHY, OTHER_WHY
 
 
+async def a_new_token(town: Town) -> tuple[str, Any, Any]:
+    path = "/v1/riders/me/tokens"
+    _asked_by[path] = (await town.world.rider()).headers
+    return path, {}, None
+
+
+async def an_approval(town: Town, verb: str) -> tuple[str, Any, Any]:
+    """Let one person ask to open a pod that is let; another one decides."""
+    session_id = await a_running_session(town, "pod")
+    device_id = await town.world.scalar(f"SELECT device_id FROM session WHERE id = '{session_id}'")  # noqa: S608
+    context = town.world.context
+    asker, second = await context.database.write(
+        lambda c: [signed_in(c, a_key(), Role.OPERATOR, context.settings.cell) for _ in range(2)]
+    )
+    ask = {"action": "unlock", **WHY}
+    asked = await post(town, f"/v1/ops/devices/{device_id}/commands", ask, a_key(), by=asker)
+    path = f"/v1/ops/approvals/{asked.json()['id']}/{verb}"
+    _asked_by[path] = second
+    return path, {"why": "a test"}, {"why": "another test"}
+
+
+async def a_confirmation(town: Town) -> tuple[str, Any, Any]:
+    return await an_approval(town, "confirm")
+
+
+async def a_refusal(town: Town) -> tuple[str, Any, Any]:
+    return await an_approval(town, "decline")
+
+
 CASES: Final[dict[str, Prepare]] = {
     "/v1/ops/sign-ins": a_sign_in,
     "/v1/ops/sign-ins/current/password": a_password,
     "/v1/ops/operators/{operator_id}/role": a_role,
     "/v1/ops/operators/{operator_id}/revoke": a_revoked_operator,
     "/v1/riders": a_rider,
+    "/v1/riders/me/tokens": a_new_token,
     "/v1/wallet/top-ups": a_top_up,
     "/v1/scans": a_scan,
     "/v1/sessions": a_start,
@@ -203,6 +235,8 @@ CASES: Final[dict[str, Prepare]] = {
     "/v1/ops/devices/{device_id}/labels": a_label,
     "/v1/ops/labels/{label_id}/revoke": a_revocation,
     "/v1/ops/devices/{device_id}/commands": a_command,
+    "/v1/ops/approvals/{approval_id}/confirm": a_confirmation,
+    "/v1/ops/approvals/{approval_id}/decline": a_refusal,
     "/v1/ops/sessions/{session_id}/end": an_end,
     "/v1/ops/sessions/{session_id}/decide": a_decision,
 }
@@ -272,6 +306,21 @@ async def test_the_same_key_of_another_operator_is_another_key(town: Town) -> No
     theirs = await post(town, path, body, key, by={"Authorization": f"Bearer {token}"})
 
     assert mine.json()["label_id"] != theirs.json()["label_id"]
+
+
+async def test_a_revoked_token_gets_no_stored_answer_for_a_start(town: Town) -> None:
+    bike = await connected(town)
+    key = a_key()
+    started = await town.rider.start(bike.device.label, key=key)
+    assert started.status_code == 201
+    rider_id = await town.world.scalar(f"SELECT rider_id FROM session WHERE id = '{started.json()['id']}'")  # noqa: S608
+    await town.world.context.database.write(
+        lambda c: riders.revoke_token(c, rider_id, at_ms=1, actor="cli:test", why="lost phone")
+    )
+
+    again = await town.rider.start(bike.device.label, key=key)
+
+    assert (again.status_code, again.json()["type"]) == (401, "urn:unlatch:problem:not-signed-in")
 
 
 async def test_a_key_that_guards_a_token_must_be_hard_to_guess(town: Town) -> None:

@@ -15,6 +15,7 @@ from session_service.approvals.errors import (
     ApprovalDecidedError,
     ApprovalExpiredError,
     ApprovalOutdatedError,
+    PersonNeededError,
     SamePersonError,
     UnknownApprovalError,
 )
@@ -36,8 +37,8 @@ ASKER, SECOND, THIRD = "operator:A", "operator:B", "operator:C"
 PEM = public_pem(new_report_key().public_key())
 
 
-def by(actor: str, now_ms: int = ASKED_MS, why: str = "an alarm inside") -> By:
-    return By(actor, why, now_ms)
+def by(actor: str, now_ms: int = ASKED_MS, why: str = "an alarm inside", *, is_person: bool = True) -> By:
+    return By(actor, why, now_ms, is_person)
 
 
 def a_device(connection: Connection, kind: Kind = Kind.POD, *, occupied: bool | None = True, let: bool = False) -> str:
@@ -96,7 +97,7 @@ async def confirm(
 
 async def commands(database: Database) -> list[tuple[str, str, str | None]]:
     query = "SELECT action, asked_by, approved_by FROM command ORDER BY id"
-    return await database.read(lambda c: [tuple(row) for row in c.execute(text(query))])  # type: ignore[misc]
+    return await database.read(lambda c: [tuple(row) for row in c.execute(text(query))])
 
 
 async def stored(database: Database, approval: Approval) -> Approval:
@@ -165,6 +166,16 @@ async def test_whoever_asked_cannot_confirm(database: Database) -> None:
         await confirm(database, approval, ASKER)
     assert await commands(database) == []
     assert (await stored(database, approval)).state == ApprovalState.PENDING
+
+
+async def test_a_program_can_neither_ask_nor_confirm(database: Database) -> None:
+    approval = await asked(database)
+    wish = Wish(approval.device_id, Action.UNLOCK, LASTS_MS)
+    with pytest.raises(PersonNeededError):
+        await database.write(lambda c: by_operators.ask(c, wish, by(THIRD, is_person=False)))
+    with pytest.raises(PersonNeededError):
+        await database.write(lambda c: by_operators.confirm(c, approval.id, LASTS_MS, by(SECOND, is_person=False)))
+    assert await commands(database) == []
 
 
 async def test_the_database_refuses_one_person_for_both_too(database: Database) -> None:
@@ -238,7 +249,7 @@ async def test_until_then_somebody_can(database: Database) -> None:
 
 async def test_a_decision_at_the_last_moment_is_made_by_the_statement_too(database: Database) -> None:
     approval = await asked(database)
-    late = {"state": "declined", "decided_by": SECOND, "decided_at_ms": ASKED_MS + VALID_MS}
+    late: dict[str, Any] = {"state": "declined", "decided_by": SECOND, "decided_at_ms": ASKED_MS + VALID_MS}
     decided = Approval(**approval.model_dump(exclude=set(late)), **late)
     assert not await database.write(lambda c: approvals.decide(c, decided))
 

@@ -14,6 +14,7 @@ from session_service import keyring
 from session_service.clock import CROCKFORD
 from session_service.errors import SetupError
 from session_service.keyring import FIRST_KEY, FOLDER, KEYRING, KeyEntry, Keyring, KeyState
+from session_service.secret_text import ensure_private, read_secret
 
 LABEL_KEY: Final = "label-key-{}"  # one file a key id; the last in order is the current one
 TOKEN_SECRET: Final = "token-secret"  # noqa: S105 - the file's name
@@ -138,12 +139,14 @@ def load_secrets(folder: Path) -> Secrets:
     """Read the secrets.
 
     Raises:
-        SetupError: one is missing or unreadable.
+        SetupError: one is missing, damaged, readable by everybody or too easy to guess.
     """
     try:
         command_keys = CommandKeys.read(folder)
         labels = {p.name.removeprefix("label-key-"): bytes.fromhex(p.read_text()) for p in folder.glob("label-key-*")}
-        rest = {name: (folder / name).read_text().strip() for name in (TOKEN_SECRET, PAYMENT_API_KEY, WEBHOOK_SECRET)}
+        rest = {name: read_secret(name, folder) for name in (TOKEN_SECRET, PAYMENT_API_KEY, WEBHOOK_SECRET)}
+        for path in (*folder.iterdir(), *(folder / FOLDER).glob("*")):
+            ensure_private(path)
     except (OSError, ValueError) as error:
         msg = f"A secret is missing or damaged ({error}). Make the missing ones: unlatch secrets"
         raise SetupError(msg) from error

@@ -1,4 +1,4 @@
-"""Payment providers' messages over HTTP: signed, of now, and credited once however often and in whatever form they come."""
+"""Payment providers' messages over HTTP: signed, of now, and credited once, however often they come and how."""
 
 from __future__ import annotations
 

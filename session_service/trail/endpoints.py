@@ -16,7 +16,10 @@ router = APIRouter(tags=["operations"])
 PAGE_MAX: Final = 500  # 200 kB of JSON
 ID_MAX: Final = 2_147_483_647  # the column is an INTEGER
 
-Who = Annotated[str | None, Query(pattern=r"^[!-~]{1,60}$", description="Such as operator:ID, device:ID, rule:NAME.")]
+Who = Annotated[
+    str | None,
+    Query(pattern=r"^(cli|[a-z_-]{1,20}:[!-~]{1,50})$", description="Such as operator:ID, device:ID, rule:NAME."),
+]
 
 
 @router.get("/v1/ops/audit")

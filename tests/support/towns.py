@@ -129,6 +129,7 @@ async def _settled(made: World) -> Town:
         "command_id": command_id,
         "top_up_id": top_up_id,
         "account_id": "fees",
+        "approval_id": "0" * 26,
         "kind": "jammed",
     }
     return Town(made, bike, rider, ids)

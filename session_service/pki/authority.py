@@ -135,7 +135,10 @@ class Authority:
         Raises:
             RequestError: it is no request, not signed with its own key, or that key is not P-256.
         """
-        public = key_of_request(csr_pem)
+        return self.issue_for(key_of_request(csr_pem), device_id, now_ms)
+
+    def issue_for(self, public: EllipticCurvePublicKey, device_id: str, now_ms: int) -> x509.Certificate:
+        """Return a certificate for the key that ``key_of_request`` has found in a device's request."""
         return self._issue(device_id, public, ExtendedKeyUsageOID.CLIENT_AUTH, now_ms, DEVICE_DAYS)
 
     def revocation_list(self, revoked: Iterable[Revoked], now_ms: int) -> str:

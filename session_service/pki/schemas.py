@@ -11,7 +11,7 @@ from broker.contract.enrolment import MAX_PEM_CHARS
 from broker.contract.messages import MAX_MESSAGE_BYTES
 from session_service.pki.claims import TYPED_CHARS
 from session_service.pki.model import DeviceCertificate
-from session_service.pki.service import Application
+from session_service.pki.service import Application, application
 from session_service.secrets import Secrets
 from session_service.settings import Settings
 
@@ -30,8 +30,12 @@ class EnrolmentIn(BaseModel):
     report_key_pem: Pem = Field(description="public P-256 key that signs reports")
 
     def application(self) -> Application:
-        """Return it as the service takes it."""
-        return Application(self.device_id, self.claim, self.csr_pem, self.report_key_pem)
+        """Return it as the service takes it.
+
+        Raises:
+            SigningRequestError, ReportKeyError: as ``service.application``.
+        """
+        return application(self.device_id, self.claim, self.csr_pem, self.report_key_pem)
 
 
 class RenewalIn(BaseModel):

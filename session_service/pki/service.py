@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from sqlalchemy import Connection
@@ -45,17 +46,13 @@ ASK_FOR_CLAIM: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A new device's application; ``fingerprint`` names it, so that a repeat is recognised."""
+    """A new device's application, as far as it can be checked by itself; ``request`` is the hash of its CSR."""
 
     device_id: str
     claim: str
-    csr_pem: str
-    report_key_pem: str
-
-    @property
-    def fingerprint(self) -> str:
-        """The hash of all of it but the claim."""
-        return _sha256(f"{self.device_id}\n{self.csr_pem}\n{self.report_key_pem}")
+    tls_key: EllipticCurvePublicKey
+    report_key: EllipticCurvePublicKey
+    request: str
 
 
 # -- Claims
@@ -81,19 +78,18 @@ def take_try(connection: Connection, device_id: str) -> bool:
 # -- Enrolment
 
 
-def check(application: Application) -> None:
-    """Refuse what can never be granted, before it costs a try.
+def application(device_id: str, claim: str, csr_pem: str, report_key_pem: str) -> Application:
+    """Return an application, or refuse what can never be granted: that costs no try.
 
     Raises:
         SigningRequestError: the signing request cannot be signed.
         ReportKeyError: the report key is no public P-256 key in PEM.
     """
-    _check_request(application.csr_pem)
-    report_key(application.report_key_pem)
+    return Application(device_id, claim, _key_of(csr_pem), report_key(report_key_pem), _sha256(csr_pem))
 
 
 def enrol(
-    connection: Connection, signer: Authority, secret: bytes, application: Application, *, tried: bool, now_ms: int
+    connection: Connection, signer: Authority, secret: bytes, asked: Application, *, tried: bool, now_ms: int
 ) -> DeviceCertificate:
     """Let a device in: use its claim, make its report key the current one, and return its certificate.
 
@@ -103,34 +99,32 @@ def enrol(
     Raises:
         WrongClaimError: the code is wrong, or there is no such device.
         ClaimOverError: the claim was used, is too old, or was tried too often.
-        SigningRequestError, ReportKeyError: as ``check``.
         KeyUsedError: the device had this report key before.
     """
-    device_id = application.device_id
+    device_id = asked.device_id
     if repository.lock_device(connection, device_id) is not False:
         raise _wrong_claim()
     claim = repository.newest_claim(connection, device_id)
-    _check_claim(claim, secret, application, tried=tried, now_ms=now_ms)
+    _check_claim(claim, secret, asked, tried=tried, now_ms=now_ms)
     if claim is None or not repository.use_claim(connection, claim.id, now_ms):
         msg = f"It has been used. {ASK_FOR_CLAIM}"
         raise ClaimOverError(msg)
-    key_id = set_report_key(connection, device_id, application.report_key_pem, now_ms)
+    key_id = _set_report_key(connection, device_id, asked.report_key, now_ms)
     repository.revoke_certificates(connection, device_id, "enrolled anew", now_ms)
-    certificate = _issue(connection, signer, application.csr_pem, device_id, application.fingerprint, now_ms)
+    issued = signer.issue_for(asked.tls_key, device_id, now_ms)
+    certificate = _keep(connection, issued, device_id, asked.request)
     _audit(connection, device_id, "device.enrol", f"certificate {certificate.serial}, report key {key_id}", now_ms)
     return certificate
 
 
-def _check_claim(
-    claim: DeviceClaim | None, secret: bytes, application: Application, *, tried: bool, now_ms: int
-) -> None:
+def _check_claim(claim: DeviceClaim | None, secret: bytes, asked: Application, *, tried: bool, now_ms: int) -> None:
     if claim is None:
         raise _wrong_claim()
     is_open = claim.used_at_ms is None
     if is_open and not tried:
         msg = f"It was tried {MAX_TRIES} times. {ASK_FOR_CLAIM}"
         raise ClaimOverError(msg)
-    if not is_code(secret, application.device_id, claim.id, application.claim):
+    if not is_code(secret, asked.device_id, claim.id, asked.claim):
         raise _wrong_claim(MAX_TRIES - claim.tries if is_open else 0)
     if now_ms >= claim.expires_at_ms:
         msg = f"It was good for {CLAIM_MS // 3_600_000} hours. {ASK_FOR_CLAIM}"
@@ -167,7 +161,8 @@ def renew(connection: Connection, signer: Authority, device_id: str, renewal: st
     if repository.issued_since(connection, device_id, now_ms - DAY_MS) >= MAX_CERTIFICATES_A_DAY:
         msg = f"It got {MAX_CERTIFICATES_A_DAY} within a day. Use the newest, and look why the agent asks again."
         raise TooManyCertificatesError(msg)
-    certificate = _issue(connection, signer, asked.csr_pem, device_id, request, now_ms)
+    issued = signer.issue_for(_key_of(asked.csr_pem), device_id, now_ms)
+    certificate = _keep(connection, issued, device_id, request)
     _audit(connection, device_id, "device.renew", f"certificate {certificate.serial}", now_ms)
     return certificate
 
@@ -186,11 +181,7 @@ def _opened(device_id: str, current: DeviceKey | None, renewal: str) -> Renewal:
     return asked
 
 
-def _issue(
-    connection: Connection, signer: Authority, csr_pem: str, device_id: str, request: str, now_ms: int
-) -> DeviceCertificate:
-    _check_request(csr_pem)
-    issued = signer.issue_device(csr_pem, device_id, now_ms)
+def _keep(connection: Connection, issued: x509.Certificate, device_id: str, request: str) -> DeviceCertificate:
     certificate = DeviceCertificate(
         serial=f"{issued.serial_number:x}",
         device_id=device_id,
@@ -213,7 +204,10 @@ def set_report_key(connection: Connection, device_id: str, pem: str, now_ms: int
         ReportKeyError: it is no public P-256 key in PEM.
         KeyUsedError: the device had it before and lost it since.
     """
-    public = report_key(pem)
+    return _set_report_key(connection, device_id, report_key(pem), now_ms)
+
+
+def _set_report_key(connection: Connection, device_id: str, public: EllipticCurvePublicKey, now_ms: int) -> str:
     key_id = keys.key_id(public)
     known = repository.key(connection, device_id, key_id)
     if known is None:
@@ -264,9 +258,9 @@ def who_is_out(connection: Connection, now_ms: int) -> tuple[list[Revoked], list
     return revoked, repository.denied_devices(connection)
 
 
-def _check_request(csr_pem: str) -> None:
+def _key_of(csr_pem: str) -> EllipticCurvePublicKey:
     try:
-        key_of_request(csr_pem)
+        return key_of_request(csr_pem)
     except RequestError as error:
         msg = f"Send another: {error}. The agent makes a good one: unlatch-agent enrol."
         raise SigningRequestError(msg) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from device_agent import __version__
 from device_agent.errors import AgentError
 from device_agent.program import run
 from device_agent.settings import EXAMPLE, Kind, LoadedSettings, load
+
+RENEW_LIMIT_S: Final = 300  # start of Python on a slow card, and a slow network's answer; the agent waits for it
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 Work = Callable[[LoadedSettings, argparse.Namespace], int]
@@ -130,7 +133,11 @@ def _enrol(options: argparse.Namespace) -> int:
 def _renew(settings: LoadedSettings, options: argparse.Namespace) -> int:
     from device_agent.renew import renew  # noqa: PLC0415 - the agent itself does without it
 
-    print(renew(settings, now=options.now))  # noqa: T201
+    signal.alarm(RENEW_LIMIT_S)
+    try:
+        print(renew(settings, now=options.now))  # noqa: T201
+    finally:
+        signal.alarm(0)
     return 0
 
 

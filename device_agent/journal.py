@@ -15,7 +15,6 @@ command gets the same report, byte for byte. With ``keep_acked`` (simulations) a
 
 from __future__ import annotations
 
-import json
 import secrets
 import sqlite3
 from collections.abc import Callable
@@ -163,7 +162,7 @@ class SqliteJournal:
             acked_through=acked_through,
             bolt=Bolt(bolt) if bolt else None,
             commands=tuple(record_of(row) for row in rows),
-            configuration=None if configured is None else Configuration(configured[0], json.loads(configured[1])),
+            configuration=None if configured is None else _configuration(*configured),
         )
 
     def _write(self, transaction: Transaction) -> None:
@@ -186,7 +185,7 @@ class SqliteJournal:
         )
         if transaction.configuration is not None:
             configured = transaction.configuration
-            self._db.execute(_CONFIGURE, (configured.revision, json.dumps(configured.command_keys)))
+            self._db.execute(_CONFIGURE, (configured.revision, msgspec.json.encode(configured.command_keys).decode()))
         if not self._keep_acked:
             self._prune(transaction)
 
@@ -223,6 +222,10 @@ def _row(record: CommandRecord) -> tuple[str | int | None, ...]:
         int(record.moved),
         record.report_seq,
     )
+
+
+def _configuration(revision: int, command_keys: str) -> Configuration:
+    return Configuration(revision, msgspec.json.decode(command_keys, type=dict[str, str]))
 
 
 def record_of(row: sqlite3.Row) -> CommandRecord:

@@ -7,8 +7,8 @@ HTTPS, the system's authorities) would cost the agent memory for ever, and its m
 from __future__ import annotations
 
 import logging
+import os
 import secrets
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 FIRST_LOOK_S: Final = 600.0  # at most: a city whose power returns does not ask in step, and a boot has other work first
 FIRST_RETRY_S: Final = 60.0  # a service that restarts is back by then
-LOOK_TIMEOUT_S: Final = 300.0  # start of Python on a slow card, and a slow network's answer
 _PARTS: Final = 1_000
 
 
@@ -77,16 +76,15 @@ class RenewalWatch:
             wait_s = self.look()
 
     def _ask(self) -> bool:
+        # Its words go where ours go, and it ends by itself (``cli``). The module ``subprocess`` would cost 300 KiB.
         command = [sys.executable, "-m", "device_agent.cli", "renew", "--config", str(self._renewing.settings_file)]
         try:
-            # Its words go where ours go. It reads nothing from us but its settings.
-            status = subprocess.run(  # noqa: S603 - our own program
-                command, stdin=subprocess.DEVNULL, timeout=LOOK_TIMEOUT_S, check=False
-            ).returncode
-        except (OSError, subprocess.TimeoutExpired) as error:
+            child = os.posix_spawn(sys.executable, command, os.environ)
+            _, status = os.waitpid(child, 0)
+        except OSError as error:
             logger.warning("renewal not tried error=%s", error)
             return False
-        return status == 0
+        return os.waitstatus_to_exitcode(status) == 0
 
 
 def _part_of(longest_s: float) -> float:

@@ -25,9 +25,11 @@ Rows = list[Row[Any]]
 
 _QUERIES: Final = {
     "accounts": "SELECT id, kind FROM account",
-    "audit": "SELECT at_ms, actor, action, subject FROM audit",
+    "approvals": "SELECT id, device_id, asked_by, asked_at_ms, decided_by, decided_at_ms FROM approval",
+    "audit": "SELECT id, at_ms, actor, action, subject, why, previous, hash FROM audit ORDER BY id",
     "commands": (
-        "SELECT id, device_id, session_id, action, boot_id, expires_uptime_ms, cancels, asked_by, created_at_ms"
+        "SELECT id, device_id, session_id, action, boot_id, expires_uptime_ms, cancels, asked_by,"
+        " approved_by, created_at_ms"
         " FROM command"
     ),
     "devices": "SELECT id, service, service_since_ms, created_at_ms FROM device",
@@ -38,6 +40,7 @@ _QUERIES: Final = {
     "hold_ends": "SELECT hold_id, kind, transfer_id FROM hold_end",
     "holds": "SELECT id, rider_id, session_id, amount_minor FROM hold",
     "labels": "SELECT id, minted_at_ms, revoked_at_ms FROM label",
+    "operators": "SELECT id, created_at_ms, revoked_at_ms FROM operator",
     "postings": "SELECT transfer_id, debit_account, credit_account, currency, amount_minor FROM posting",
     "reports": (
         "SELECT journal_id, seq, device_id, boot_id, uptime_ms, kind, command_id, token"
@@ -55,6 +58,7 @@ class Books:
     """The service's tables, as far as the invariants need them; rows have the columns' names."""
 
     accounts: Rows = field(default_factory=list)
+    approvals: Rows = field(default_factory=list)
     audit: Rows = field(default_factory=list)
     commands: Rows = field(default_factory=list)
     devices: Rows = field(default_factory=list)
@@ -62,6 +66,7 @@ class Books:
     hold_ends: Rows = field(default_factory=list)
     holds: Rows = field(default_factory=list)
     labels: Rows = field(default_factory=list)
+    operators: Rows = field(default_factory=list)
     postings: Rows = field(default_factory=list)
     reports: Rows = field(default_factory=list)
     sessions: Rows = field(default_factory=list)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Final
 
+from simulators.invariants.chain import broken_links
 from simulators.invariants.world import World
 
 BIRTH: Final = "requested"
@@ -15,7 +16,7 @@ BIRTH: Final = "requested"
 
 def changes_audited(world: World) -> Iterator[str]:
     """7. One audit row for every change that a person or a rule made."""
-    yield from chain(_broken_histories(world), _unaudited(world))
+    yield from chain(_broken_histories(world), broken_links(world.books.audit), _unaudited(world), _alone(world))
 
 
 def _broken_histories(world: World) -> Iterator[str]:
@@ -38,7 +39,8 @@ def _unaudited(world: World) -> Iterator[str]:
     """Yield what a person or a rule did, and for which the audit has no row of that subject and moment."""
     rows = {(row.subject, row.at_ms) for row in world.books.audit}
     yield from (f"audit of {row.subject} at {row.at_ms}: nobody did it" for row in world.books.audit if not row.actor)
-    for subject, at_ms, what in chain(_device_changes(world), _label_changes(world), _orders_of_operators(world)):
+    changes = (_device_changes, _label_changes, _operator_changes, _orders_of_operators, _approvals)
+    for subject, at_ms, what in chain.from_iterable(changed(world) for changed in changes):
         if (subject, at_ms) not in rows:
             yield f"{subject} {what} at {at_ms}: no audit row"
     acts = {(row.subject, row.actor) for row in world.books.audit}
@@ -59,6 +61,27 @@ def _label_changes(world: World) -> Iterator[tuple[str, int, str]]:
         yield f"label:{label.id}", label.minted_at_ms, "was minted"
         if label.revoked_at_ms is not None:
             yield f"label:{label.id}", label.revoked_at_ms, "was revoked"
+
+
+def _operator_changes(world: World) -> Iterator[tuple[str, int, str]]:
+    for operator in world.books.operators:
+        yield f"operator:{operator.id}", operator.created_at_ms, "was added"
+        if operator.revoked_at_ms is not None:
+            yield f"operator:{operator.id}", operator.revoked_at_ms, "was revoked"
+
+
+def _approvals(world: World) -> Iterator[tuple[str, int, str]]:
+    for approval in world.books.approvals:
+        yield f"device:{approval.device_id}", approval.asked_at_ms, f"waited for a second person, {approval.id}"
+        if approval.decided_at_ms is not None:
+            yield f"device:{approval.device_id}", approval.decided_at_ms, f"was decided on, {approval.id}"
+
+
+def _alone(world: World) -> Iterator[str]:
+    """Yield orders to which one person agreed twice."""
+    for command in world.books.commands:
+        if command.approved_by is not None and command.approved_by == command.asked_by:
+            yield f"command {command.id}: {command.asked_by} both asked and approved"
 
 
 def _orders_of_operators(world: World) -> Iterator[tuple[str, int, str]]:

@@ -191,16 +191,57 @@ def device_changed_without_audit(world: World) -> None:
     world.books.devices[0].service_since_ms = 2
 
 
+def without_audit_of(world: World, subject: str) -> None:
+    """Let a row never have been written."""
+    world.books.audit[:] = rw.chained(*(row for row in world.books.audit if row.subject != subject))
+
+
 def device_registered_without_audit(world: World) -> None:
-    del world.books.audit[0]
+    without_audit_of(world, f"device:{rw.DEVICE}")
 
 
 def label_minted_without_audit(world: World) -> None:
-    del world.books.audit[1]
+    without_audit_of(world, "label:LABEL")
+
+
+def operator_added_without_audit(world: World) -> None:
+    without_audit_of(world, "operator:O")
+
+
+def operator_revoked_without_audit(world: World) -> None:
+    world.books.operators[0].revoked_at_ms = 2
+
+
+def approval_asked_without_audit(world: World) -> None:
+    world.books.approvals.append(rw.approval())
+
+
+def approval_decided_without_audit(world: World) -> None:
+    asked = rw.row(at_ms=6, actor="operator:O", action="approval.ask unlock", subject=f"device:{rw.DEVICE}", why="")
+    world.books.audit[:] = rw.chained(*world.books.audit, asked)
+    world.books.approvals.append(rw.approval(decided_by="operator:P", decided_at_ms=7))
+
+
+def one_person_asked_and_approved(world: World) -> None:
+    world.books.commands[0].asked_by = world.books.commands[0].approved_by = "rider:RIDER"
+
+
+def audit_row_altered(world: World) -> None:
+    world.books.audit[1].why = "another one"
+
+
+def audit_row_removed(world: World) -> None:
+    world.books.audit.insert(0, rw.row(at_ms=1, actor="cli:root", action="x", subject="x:y", why=""))
+    world.books.audit[:] = rw.chained(*world.books.audit)[1:]
+
+
+def audit_rows_reordered(world: World) -> None:
+    world.books.audit.reverse()
 
 
 def change_audited_for_nobody(world: World) -> None:
     world.books.audit[0].actor = ""
+    world.books.audit[:] = rw.chained(*world.books.audit)
 
 
 def operator_ended_a_session_without_audit(world: World) -> None:
@@ -260,6 +301,14 @@ PLANTS: dict[str, list[Plant]] = {
         operator_ended_a_session_without_audit,
         label_revoked_without_audit,
         operator_ordered_without_audit,
+        operator_added_without_audit,
+        operator_revoked_without_audit,
+        approval_asked_without_audit,
+        approval_decided_without_audit,
+        one_person_asked_and_approved,
+        audit_row_altered,
+        audit_row_removed,
+        audit_rows_reordered,
     ],
 }
 

@@ -11,6 +11,7 @@ from broker.contract.keys import new_report_key
 from broker.contract.messages import VERSION, Body, BoltReport, CommandReport, Report, Status
 from device_agent.drivers.memory import MovedBy, Movement
 from simulators.invariants import World
+from simulators.invariants.chain import GENESIS, link
 from simulators.records import Books, Witness
 
 DEVICE = "AAAAAAAAAA"
@@ -64,9 +65,16 @@ def command(**changes: Any) -> Any:
         "expires_uptime_ms": 9_000,
         "cancels": None,
         "asked_by": "rider:RIDER",
+        "approved_by": None,
         "created_at_ms": 5,
     }
     return row(**(values | changes))
+
+
+def approval(**changes: Any) -> Any:
+    """Return an order of operator O that waits for a second person."""
+    values = {"id": "APPROVAL", "device_id": DEVICE, "asked_by": "operator:O", "asked_at_ms": 6}
+    return row(**(values | {"decided_by": None, "decided_at_ms": None} | changes))
 
 
 def event(seq: int, what: str, before: str, after: str, report_seq: int | None = None) -> Any:
@@ -111,6 +119,15 @@ def movement(**changes: Any) -> Movement:
     return Movement(**(values | changes))
 
 
+def chained(*rows: Any) -> list[Any]:
+    """Return rows of the audit with their ids and hashes."""
+    previous = GENESIS
+    for number, one in enumerate(rows, 1):
+        one.id, one.previous = number, previous
+        one.hash = previous = link(one)
+    return list(rows)
+
+
 def books() -> Books:
     """Return the books after one paid ride: 2,000 paid in, 140 earned."""
     first = token(1, UNLOCKED, Bolt.OPEN, 1_100)
@@ -122,10 +139,11 @@ def books() -> Books:
             row(id="provider:sandbox", kind="provider"),
             row(id="revenue:bike", kind="revenue"),
         ],
-        audit=[
-            row(at_ms=1, actor="operator:O", action="device.register", subject=f"device:{DEVICE}"),
-            row(at_ms=1, actor="operator:O", action="label.mint", subject="label:LABEL"),
-        ],
+        audit=chained(
+            row(at_ms=1, actor="operator:O", action="device.register", subject=f"device:{DEVICE}", why=""),
+            row(at_ms=1, actor="operator:O", action="label.mint", subject="label:LABEL", why="the first"),
+            row(at_ms=1, actor="cli:root", action="operator.add", subject="operator:O", why="Ada"),
+        ),
         commands=[command()],
         devices=[row(id=DEVICE, service="ready", service_since_ms=1, created_at_ms=1)],
         events=[
@@ -137,6 +155,7 @@ def books() -> Books:
         ],
         hold_ends=[row(hold_id="HOLD", kind="posted", transfer_id="FARE")],
         holds=[row(id="HOLD", rider_id="RIDER", session_id=SESSION, amount_minor=500)],
+        operators=[row(id="O", created_at_ms=1, revoked_at_ms=None)],
         labels=[row(id="LABEL", minted_at_ms=1, revoked_at_ms=None)],
         postings=[
             row(

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import hashlib
+from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from session_service.audit.chain import GENESIS, Content, hash_of
+from simulators.invariants import chain as invariants
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 CONTENTS = st.builds(Content, st.integers(1, 99), st.integers(0, 9), TEXT, TEXT, TEXT, TEXT)
@@ -27,6 +29,12 @@ def test_text_cannot_be_moved_from_one_field_to_the_next(a: str, b: str, c: str)
     if b:
         one, other = Content(1, 1, a + b, c, "", ""), Content(1, 1, a, b + c, "", "")
         assert hash_of(one, GENESIS) != hash_of(other, GENESIS)
+
+
+@given(CONTENTS)
+def test_others_come_to_the_same_by_the_description(content: Content) -> None:
+    row = SimpleNamespace(**content._asdict(), previous=GENESIS)
+    assert invariants.link(row) == hash_of(content, GENESIS)
 
 
 @given(CONTENTS)

@@ -143,7 +143,11 @@ class PostgresDatabase(Database):
 
     def __init__(self, url: str) -> None:
         self._engine: AsyncEngine = create_async_engine(
-            url, pool_size=POSTGRES_CONNECTIONS, max_overflow=0, connect_args={"prepared_statement_cache_size": 500}
+            url,
+            pool_size=POSTGRES_CONNECTIONS,
+            max_overflow=0,
+            hide_parameters=True,
+            connect_args={"prepared_statement_cache_size": 500},
         )
 
     async def write(self, work: Work[T]) -> T:  # noqa: D102
@@ -260,7 +264,7 @@ class SqliteDatabase(Database):
 
 def sqlite_engine(url: str) -> Engine:
     """Return an engine that leaves transactions to us: pysqlite's own begin too late for a consistent read."""
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 10})
+    engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False, "timeout": 10})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

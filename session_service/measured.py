@@ -1,11 +1,20 @@
-"""Times every request for ``/metrics``; plain ASGI, because it is on the way of every rider who waits."""
+"""Times every request for ``/metrics``; plain ASGI, because it is on the way of every rider who waits.
+
+It writes the access log too, at DEBUG, and names routes in it, never addresses: the address of a label's page is the
+label itself.
+"""
 
 from __future__ import annotations
+
+import logging
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from session_service import metrics
 from session_service.clock import stopwatch_s
+
+logger: Final = logging.getLogger(__name__)
 
 
 class Measured:
@@ -34,3 +43,4 @@ class Measured:
             route = getattr(scope.get("route"), "path", "none")
             seconds = stopwatch_s() - began
             metrics.REQUEST_SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
+            logger.debug("%s %s %d %.1f ms", scope["method"], route, status, seconds * 1000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -67,6 +67,9 @@ class Settings(BaseSettings):
 
     limits_factor: float = Field(default=1.0, gt=0, le=1_000_000)
     """Multiplies the amounts in ``limits/table.py``; for replays and load tests, which come from one address."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """At DEBUG there is a line for each request. No level writes tokens, positions or texts of labels."""
 
     demo: bool = False
     """Serves ``/docs``, whose script comes from elsewhere."""

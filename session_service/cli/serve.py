@@ -67,8 +67,7 @@ def _run(settings: Settings) -> int:
     listener = _listen(settings)
     from session_service.app import create_app  # noqa: PLC0415 - OpenCV takes a second to load; only serving needs it
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it writes a line for every payment
+    _set_up_logs(settings.log_level)
     config = uvicorn.Config(
         create_app(settings),
         host=settings.http_host,
@@ -78,7 +77,7 @@ def _run(settings: Settings) -> int:
         ws="none",
         lifespan="on",
         log_config=None,
-        access_log=False,  # the figures are in /metrics; a line a request costs more than the request
+        access_log=False,  # it would write the addresses of labels' pages; see measured.py
         server_header=False,
         proxy_headers=False,  # the application knows which proxies to believe
         timeout_keep_alive=KEEP_ALIVE_S,
@@ -90,6 +89,13 @@ def _run(settings: Settings) -> int:
         signal.signal(stop, _leave)
     server.run(sockets=[listener])
     return 0 if server.started else 1
+
+
+def _set_up_logs(level: str) -> None:
+    """Write our own lines from ``level`` on, and libraries' from WARNING on: they do not know what is secret here."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("session_service").setLevel(level)
+    logging.getLogger("uvicorn").setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level]))
 
 
 def _listen(settings: Settings) -> socket.socket:

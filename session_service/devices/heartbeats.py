@@ -6,7 +6,7 @@ statements. A test holds the two against each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -84,6 +84,14 @@ _MOMENT: Final = (
     .join_from(_STATE, _BOOT, and_(_BOOT.c.device_id == _STATE.c.device_id, _BOOT.c.boot_id == _STATE.c.boot_id))
     .where(_STATE.c.device_id == bindparam("device_"))
 )
+_MOMENTS: Final = (
+    select(_STATE.c.device_id, _BOOT.c.boot_id, _BOOT.c.anchor_uptime_ms, _BOOT.c.anchor_at_ms)
+    .join_from(_STATE, _BOOT, and_(_BOOT.c.device_id == _STATE.c.device_id, _BOOT.c.boot_id == _STATE.c.boot_id))
+    .where(_STATE.c.device_id.in_(bindparam("devices_", expanding=True)))
+)
+_ANCHOR: Final = select(_BOOT.c.anchor_uptime_ms, _BOOT.c.anchor_at_ms).where(
+    _BOOT.c.device_id == bindparam("device_"), _BOOT.c.boot_id == bindparam("boot_")
+)
 
 
 def _renew(insert: Any) -> Any:  # noqa: ANN401 - the two dialects' inserts share no class with on_conflict
@@ -153,3 +161,15 @@ def current_anchor(connection: Connection, device_id: str) -> tuple[str, Anchor]
     """Return a device's current boot and its anchor, or ``None`` if the device has never been heard of."""
     row = connection.execute(_MOMENT, {"device_": device_id}).first()
     return None if row is None else (row.boot_id, Anchor(row.anchor_uptime_ms, row.anchor_at_ms))
+
+
+def current_anchors(connection: Connection, device_ids: Collection[str]) -> dict[str, tuple[str, Anchor]]:
+    """``current_anchor`` of many devices at once, without those that have never been heard of."""
+    rows = connection.execute(_MOMENTS, {"devices_": sorted(device_ids)})
+    return {row.device_id: (row.boot_id, Anchor(row.anchor_uptime_ms, row.anchor_at_ms)) for row in rows}
+
+
+def anchor_of(connection: Connection, device_id: str, boot_id: str) -> Anchor | None:
+    """Return the anchor of one of a device's boots, or ``None`` if it is new."""
+    row = connection.execute(_ANCHOR, {"device_": device_id, "boot_": boot_id}).first()
+    return None if row is None else Anchor(row.anchor_uptime_ms, row.anchor_at_ms)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import aiomqtt
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from broker.contract import keys, topics
@@ -29,6 +30,7 @@ from session_service.devices import service as devices
 from session_service.devices.heartbeats import Beat
 from session_service.errors import SetupError
 from session_service.fleet import repository
+from session_service.fleet.clones import note_clones
 from session_service.fleet.complaints import Complaints
 from session_service.fleet.identities import Identities
 from session_service.fleet.reports import Receipt, Verdict, receive
@@ -325,4 +327,10 @@ class Gateway:
                     logger.exception("heartbeats not stored count=%d", len(gathered))
 
     async def _store(self, heartbeats: Sequence[Beat]) -> None:
-        await self._database.write(lambda c: devices.note_heartbeats(c, heartbeats))
+        def unit(connection: Connection) -> list[str]:
+            found = note_clones(connection, heartbeats)
+            devices.note_heartbeats(connection, heartbeats)
+            return found
+
+        for device in await self._database.write(unit):
+            logger.warning("two machines have the keys of one device device=%s", device)

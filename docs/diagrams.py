@@ -93,6 +93,12 @@ ROWS: Final = (
         ("sessions.settlement._undone", "sessions.moves._leave_device"),
     ),
     (
+        "rider says at once, and nothing disproves, that another one opened",
+        "closed",
+        "nothing; the label is out of use, the device held. Said later: review",
+        ("sessions.doubt.another_one_opened", "sessions.settlement.settle"),
+    ),
+    (
         "lock closed by hand (bike)",
         "closed",
         "fare up to the evidence",

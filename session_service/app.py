@@ -26,8 +26,9 @@ from session_service.fleet.endpoints import router as fleet_router
 from session_service.fleet.gateway import Gateway
 from session_service.headers import SecurityHeaders
 from session_service.labels.endpoints import router as labels_router
+from session_service.labels.keyring import KeyRing
+from session_service.labels.ops import router as label_keys_router
 from session_service.labels.reader import PhotoReader
-from session_service.labels.token import LabelKeys
 from session_service.ledger import service as ledger
 from session_service.ledger.endpoints import router as ledger_router
 from session_service.ledger.payments import SandboxProvider
@@ -38,6 +39,9 @@ from session_service.operators.desk import Desk
 from session_service.operators.endpoints import router as operators_router
 from session_service.operators.guarding import ensure_guarded
 from session_service.pki.endpoints import router as pki_router
+from session_service.presence.endpoints import router as presence_router
+from session_service.presence.service import Presence
+from session_service.openapi import add_security
 from session_service.pricing import service as pricing
 from session_service.pricing.endpoints import router as pricing_router
 from session_service.riders.endpoints import router as riders_router
@@ -62,6 +66,8 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     pricing_router,
     devices_router,
     labels_router,
+    label_keys_router,
+    presence_router,
     commands_router,
     fleet_router,
     pki_router,
@@ -76,6 +82,12 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
 
 class Service(FastAPI):
     """FastAPI with our layers around it. They lie outside of its own, so that they hold for every answer."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the API's description, with how to sign in."""
+        if self.openapi_schema is None:
+            add_security(super().openapi(), self.state.settings.public_url)
+        return super().openapi()
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the application with all its layers, the outermost last."""
@@ -126,10 +138,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context = Context(settings, secrets, clock, database)
     dispatcher = Dispatcher(database, clock, secrets)
     live = Live()
-    sessions = Sessions(settings, clock, LabelKeys.newest_current(secrets.label_keys))
+    keys = KeyRing(settings.secrets_dir, secrets.label_keys)
+    presence = Presence(settings, secrets.token_secret)
+    sessions = Sessions(settings, clock, keys, presence)
     gateway = Gateway(settings, clock, database, dispatcher, live)
     sweeper = Sweeper(context, sessions, dispatcher, gateway)
     app.state.context, app.state.dispatcher, app.state.live = context, dispatcher, live
+    app.state.label_keys, app.state.presence = keys, presence
     app.state.sessions, app.state.gateway, app.state.photo_reader = sessions, gateway, PhotoReader()
     app.state.payments = SandboxProvider(settings.payment_url, secrets.payment_api_key, secrets.webhook_secret)
     await _prepare(database, context)

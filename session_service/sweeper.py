@@ -16,6 +16,8 @@ from session_service.commands.dispatcher import Dispatcher
 from session_service.context import Context
 from session_service.devices import service as devices
 from session_service.fleet.gateway import Gateway
+from session_service.presence import repository as presence
+from session_service.presence.alarms import SIGHTING_KEPT_MS
 from session_service.sessions import repository as sessions_repository
 from session_service.sessions.service import Sessions
 
@@ -67,4 +69,6 @@ class Sweeper:
         commands.give_up_overdue(connection, before_ms)
 
     def _free_cleaned(self, connection: Connection) -> None:
-        devices.free_cleaned(connection, self._context.clock.now_ms(), self._context.settings.cleaning_ms)
+        now_ms = self._context.clock.now_ms()
+        devices.free_cleaned(connection, now_ms, self._context.settings.cleaning_ms)
+        presence.forget_before(connection, now_ms - SIGHTING_KEPT_MS)

@@ -10,7 +10,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-FREE_OUTCOMES: Final = frozenset({"undone", "not_unlocked", "unconfirmed"})
+FREE_OUTCOMES: Final = frozenset({"undone", "not_unlocked", "unconfirmed", "wrong_device"})
 """Rides that cost nothing whatever the watch says: opened and shut again at once, or never opened."""
 
 

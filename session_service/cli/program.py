@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from session_service.cli import audit, check, devices, keys, ledger, operators, pki, serve, setup
+from session_service.cli import audit, check, devices, keys, ledger, operators, pki, presence, serve, setup
 from session_service.cli import labels as label_commands
 from session_service.cli.common import Commands, complain, new_parser
 from session_service.errors import Problem, SetupError
@@ -43,6 +43,6 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"unlatch {version('unlatch')}")
     commands: Commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (serve, setup, pki, keys, devices, label_commands, operators, ledger, audit, check):
+    for module in (serve, setup, pki, keys, devices, label_commands, presence, operators, ledger, audit, check):
         module.add_to(commands)
     return parser

@@ -62,6 +62,7 @@ _NOTE_STATE: Final = (
         # where it was last is worth more than nothing, when it stands in a cellar
         lat=func.coalesce(bindparam("lat_", type_=Float), _STATE.c.lat),
         lon=func.coalesce(bindparam("lon_", type_=Float), _STATE.c.lon),
+        position_at_ms=func.coalesce(bindparam("position_at_", type_=BigInteger), _STATE.c.position_at_ms),
         outbox_depth=bindparam("depth_"),
         config_revision=bindparam("config_"),
         agent_version=bindparam("agent_"),
@@ -132,6 +133,7 @@ def _row(beat: Beat) -> dict[str, object]:
         "boot_": heartbeat.boot_id,
         "uptime_": heartbeat.uptime_ms,
         "at_": at_ms,
+        "position_at_": None if heartbeat.status.position is None else at_ms,
         "depth_": heartbeat.outbox_depth,
         "config_": heartbeat.config_revision,
         "agent_": "".join(filter(str.isprintable, heartbeat.agent_version))[:VERSION_CHARS],

@@ -66,7 +66,8 @@ class Device(SQLModel, table=True):
 class DeviceState(SQLModel, table=True):
     """What a device last said of itself, and when (real time of arrival).
 
-    ``journal_id`` and ``acked_through`` say which of its reports are stored.
+    ``journal_id`` and ``acked_through`` say which of its reports are stored. ``position_at_ms`` dates its position,
+    and is ``None`` while it has only the one that it was registered with.
     """
 
     __tablename__ = "device_state"
@@ -88,6 +89,7 @@ class DeviceState(SQLModel, table=True):
     battery_percent: int | None = None
     lat: float | None = None
     lon: float | None = None
+    position_at_ms: int | None = big(default=None)
     outbox_depth: int = big(default=0)
     agent_version: str = Field(default="", max_length=40)
     journal_id: str | None = Field(default=None, max_length=36)

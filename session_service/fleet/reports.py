@@ -104,6 +104,8 @@ def _note(connection: Connection, known: Reporter, report: Report, at_ms: int, n
     values: dict[str, object] = {"journal_id": report.journal_id, "acked_through": report.seq}
     if report.boot_id == known.boot_id and at_ms >= (known.last_at_ms or 0):
         values |= _status_columns(report.status) | {"seen_at_ms": at_ms}
+        if report.status.position is not None:
+            values["position_at_ms"] = at_ms
     repository.note_state(connection, report.device, **values)
     if known.anchor is None:
         return

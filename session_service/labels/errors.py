@@ -45,6 +45,34 @@ class RevokedLabelError(Problem):
     title = "This label is no longer valid"
 
 
+class SuspendedLabelError(ConflictError):
+    """Somebody has said that the label opens another thing; a technician looks first."""
+
+    type = "suspended-label"
+    title = "This label is being checked"
+
+
+class NotMountableError(ConflictError):
+    """A label that opens nothing is not mounted."""
+
+    type = "label-not-mountable"
+    title = "This label cannot be mounted"
+
+
+class LabelKeyError(ConflictError):
+    """The keys of the labels cannot be changed in this way; nothing has changed."""
+
+    type = "label-key"
+    title = "This label key cannot be changed so"
+
+
+class LabelKeyInUseError(ConflictError):
+    """Labels in force carry a mac under this key: ``labels_in_force`` says how many."""
+
+    type = "label-key-in-use"
+    title = "Labels in force still need this key"
+
+
 class TooManyLabelsError(ConflictError):
     """The device has had all the labels it can have."""
 

@@ -63,10 +63,52 @@ def newest_in_force(connection: Connection, device_ids: list[str]) -> dict[str, 
     return {numbered.label.device_id: numbered for numbered in found}
 
 
+def revoke_others(connection: Connection, label: Label, *, at_ms: int, reason: str) -> list[str]:
+    """Revoke the labels of a device that come before one of it; return their ids."""
+    wanted = (
+        update(_LABEL)
+        .where(
+            _LABEL.c.device_id == label.device_id,
+            _LABEL.c.generation < label.generation,
+            _LABEL.c.revoked_at_ms.is_(None),
+        )
+        .values(revoked_at_ms=at_ms, revoked_reason=reason)
+        .returning(_LABEL.c.id)
+    )
+    return sorted(connection.execute(wanted).scalars())
+
+
 def revoke(connection: Connection, label_id: str, *, at_ms: int, reason: str) -> bool:
     """Revoke a label; return ``False`` if it was revoked already."""
     wanted = update(_LABEL).where(_LABEL.c.id == label_id, _LABEL.c.revoked_at_ms.is_(None))
     return bool(connection.execute(wanted.values(revoked_at_ms=at_ms, revoked_reason=reason)).rowcount)
+
+
+def set_mounted(connection: Connection, label_id: str, at_ms: int) -> None:
+    """Write down that a label is on its device."""
+    connection.execute(update(_LABEL).where(_LABEL.c.id == label_id).values(mounted_at_ms=at_ms))
+
+
+def set_printed(connection: Connection, label_ids: list[str], at_ms: int) -> None:
+    """Write down that labels were printed."""
+    connection.execute(update(_LABEL).where(_LABEL.c.id.in_(label_ids)).values(printed_at_ms=at_ms))
+
+
+def suspend(connection: Connection, label_id: str, *, at_ms: int | None, reason: str) -> bool:
+    """Take a label out of use, or with ``None`` back into it; return whether that changed anything."""
+    is_out = _LABEL.c.suspended_at_ms.is_not(None)
+    wanted = update(_LABEL).where(_LABEL.c.id == label_id, is_out if at_ms is None else ~is_out)
+    return bool(connection.execute(wanted.values(suspended_at_ms=at_ms, suspended_reason=reason)).rowcount)
+
+
+def in_force_by_key(connection: Connection) -> dict[str, int]:
+    """Return how many labels that are not revoked carry a mac under each key."""
+    counted = (
+        select(_LABEL.c.key_id, func.count().label("labels"))
+        .where(_LABEL.c.revoked_at_ms.is_(None))
+        .group_by(_LABEL.c.key_id)
+    )
+    return {row.key_id: row.labels for row in connection.execute(counted)}
 
 
 def _numbered(row: RowMapping) -> Numbered:

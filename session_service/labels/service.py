@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from sqlalchemy import Connection
 
@@ -17,7 +17,9 @@ from session_service.errors import Problem
 from session_service.labels import repository, token
 from session_service.labels.errors import (
     ForgedLabelError,
+    NotMountableError,
     RevokedLabelError,
+    SuspendedLabelError,
     TooManyLabelsError,
     UnknownLabelError,
 )
@@ -27,6 +29,7 @@ from session_service.labels.token import GENERATION_MAX, LABEL_ID_CHARS, LabelKe
 
 FORGED: Final = "Do not use this label. Use another label on the device, and tell the operator about this one."
 REVOKED: Final = "Use another label on the device; this one was replaced."
+SUSPENDED: Final = "Use another label on the device, or choose another one; somebody is going to look at this one."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,16 @@ class Printer:
     host: str
 
     def text(self, label: Label) -> str:
-        """Return the label's text, signed with the current key. Texts signed with older keys stay good beside it."""
-        return token.mint(self.keys, host=self.host, label_id=label.id, generation=label.generation)
+        """Return the label's one text, signed with the key that it was minted under.
+
+        Raises:
+            RevokedLabelError: that key is retired, so the label opens nothing and is not printed.
+        """
+        if label.key_id not in self.keys.secrets:
+            msg = f"Its key {label.key_id} is retired. {new_label_for(label.device_id)}"
+            raise RevokedLabelError(msg)
+        keys = LabelKeys(self.keys.secrets, current=label.key_id)
+        return token.mint(keys, host=self.host, label_id=label.id, generation=label.generation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +86,50 @@ def without_row(parts: LabelParts, keys: LabelKeys) -> Problem:
     return ForgedLabelError(FORGED)
 
 
-def ensure_genuine(parts: LabelParts, keys: LabelKeys, generation: int, revoked_at_ms: int | None) -> None:
-    """Let a label pass whose mac is that of its row's generation and that is not revoked.
+class Standing(Protocol):
+    """What a label's row says of it, wherever it was read."""
+
+    @property
+    def generation(self) -> int:
+        """The device's how-many-th label it is."""
+
+    @property
+    def key_id(self) -> str:
+        """The key of its mac."""
+
+    @property
+    def suspended_at_ms(self) -> int | None:
+        """Since when it is out of use."""
+
+    @property
+    def revoked_at_ms(self) -> int | None:
+        """Since when it opens nothing."""
+
+
+def ensure_genuine(parts: LabelParts, keys: LabelKeys, row: Standing) -> None:
+    """Let a label pass whose mac is that of its row's generation and key, and that is in force.
+
+    The key must be the row's own: one that has leaked is good for the labels that were minted under it, and for no
+    other.
 
     Raises:
-        ForgedLabelError, RevokedLabelError: it opens nothing.
+        ForgedLabelError, RevokedLabelError, SuspendedLabelError: it opens nothing.
     """
-    if not token.verify(parts, keys, generation=generation):
+    if parts.key_id != row.key_id or not token.verify(parts, keys, generation=row.generation):
         raise ForgedLabelError(FORGED)
-    if revoked_at_ms is not None:
+    if row.revoked_at_ms is not None:
         raise RevokedLabelError(REVOKED)
+    if row.suspended_at_ms is not None:
+        raise SuspendedLabelError(SUSPENDED)
 
 
 # -- What operators do
 
 
-def mint(connection: Connection, device_id: str, printer: Printer, by: By) -> Printed:
-    """Make a device's next label. The ones before it stay good until they are revoked.
+def mint(
+    connection: Connection, device_id: str, printer: Printer, by: By, *, keep_old_until_mounted: bool = False
+) -> Printed:
+    """Make a device's next label. It revokes the ones before it, at once or when it is said to be mounted.
 
     Raises:
         UnknownDeviceError: there is no such device.
@@ -104,11 +142,71 @@ def mint(connection: Connection, device_id: str, printer: Printer, by: By) -> Pr
     if generation > GENERATION_MAX:
         msg = f"A device has at most {GENERATION_MAX} labels in its life. Register it again under a new number."
         raise TooManyLabelsError(msg)
-    label_id = random_code(LABEL_ID_CHARS)
-    label = Label(id=label_id, device_id=device_id, generation=generation, minted_at_ms=by.now_ms)
+    label = Label(
+        id=random_code(LABEL_ID_CHARS),
+        device_id=device_id,
+        generation=generation,
+        minted_at_ms=by.now_ms,
+        key_id=printer.keys.current,
+    )
     repository.add(connection, label)
-    _audit(connection, label, "label.mint", by)
+    _audit(connection, label.id, "label.mint", by, f"label {generation} of device {device_id}")
+    if not keep_old_until_mounted:
+        _revoke_before(connection, label, by)
     return Printed(label, printer.text(label), number)
+
+
+def note_mounted(connection: Connection, label_id: str, by: By) -> Numbered:
+    """Write down that a label is on its device, and revoke the ones before it; a second time changes nothing.
+
+    Raises:
+        UnknownLabelError: there is no such label.
+        NotMountableError: it is revoked.
+    """
+    label = look(connection, label_id).label
+    if label.revoked_at_ms is not None:
+        msg = f"It is revoked. Take it off again. {new_label_for(label.device_id)}"
+        raise NotMountableError(msg)
+    if label.mounted_at_ms is None:
+        repository.lock_device(connection, label.device_id)
+        repository.set_mounted(connection, label_id, by.now_ms)
+        _audit(connection, label_id, "label.mount", by, f"on device {label.device_id}")
+        _revoke_before(connection, label, by)
+    return look(connection, label_id)
+
+
+def _revoke_before(connection: Connection, label: Label, by: By) -> None:
+    reason = f"replaced by label {label.generation}" + (f": {by.why}" if by.why else "")
+    for old in repository.revoke_others(connection, label, at_ms=by.now_ms, reason=reason):
+        _audit(connection, old, "label.revoke", replace(by, why=reason))
+
+
+def note_printed(connection: Connection, printed: Sequence[Printed], by: By) -> None:
+    """Write down that labels were put on a sheet to be printed: one row in the audit a sheet."""
+    label_ids = [one.label.id for one in printed]
+    repository.set_printed(connection, label_ids, by.now_ms)
+    why = f"{by.why or 'a sheet'}: {' '.join(label_ids)}"
+    audit.record(connection, at_ms=by.now_ms, actor=by.actor, action="label.print", subject="labels", why=why)
+
+
+def suspend(connection: Connection, label_id: str, by: By) -> bool:
+    """Take a label out of use until somebody has looked at it; return whether it was in use."""
+    changed = repository.suspend(connection, label_id, at_ms=by.now_ms, reason=by.why)
+    if changed:
+        _audit(connection, label_id, "label.suspend", by)
+    return changed
+
+
+def reinstate(connection: Connection, label_id: str, by: By) -> Numbered:
+    """Take a label back into use that somebody has looked at; one that is in use stays so.
+
+    Raises:
+        UnknownLabelError: there is no such label.
+    """
+    look(connection, label_id)
+    if repository.suspend(connection, label_id, at_ms=None, reason=""):
+        _audit(connection, label_id, "label.reinstate", by)
+    return look(connection, label_id)
 
 
 def revoke(connection: Connection, label_id: str, by: By) -> Numbered:
@@ -117,9 +215,9 @@ def revoke(connection: Connection, label_id: str, by: By) -> Numbered:
     Raises:
         UnknownLabelError: there is no such label.
     """
-    found = look(connection, label_id)
+    look(connection, label_id)
     if repository.revoke(connection, label_id, at_ms=by.now_ms, reason=by.why):
-        _audit(connection, found.label, "label.revoke", by)
+        _audit(connection, label_id, "label.revoke", by)
     return look(connection, label_id)
 
 
@@ -156,7 +254,7 @@ def printed(connection: Connection, label_id: str, printer: Printer) -> Printed:
     """
     label, number = look(connection, label_id)
     if label.revoked_at_ms is not None:
-        msg = f"The label is revoked. Make the device a new one: POST /v1/ops/devices/{label.device_id}/labels"
+        msg = f"The label is revoked. {new_label_for(label.device_id)}"
         raise RevokedLabelError(msg)
     return Printed(label, printer.text(label), number)
 
@@ -180,7 +278,12 @@ def _unknown_device(device_id: str) -> UnknownDeviceError:
     return UnknownDeviceError(f"There is no device {device_id}. See them all: GET /v1/ops/devices")
 
 
-def _audit(connection: Connection, label: Label, action: str, by: By) -> None:
-    why = by.why or f"label {label.generation} of device {label.device_id}"
-    subject = f"label:{label.id}"
+def new_label_for(device_id: str) -> str:
+    """Return what to do for a device whose label opens nothing."""
+    return f"Make the device a new one: POST /v1/ops/devices/{device_id}/labels"
+
+
+def _audit(connection: Connection, label_id: str, action: str, by: By, what: str = "") -> None:
+    why = " ".join(filter(None, (what, by.why and f"({by.why})"))) if what else by.why
+    subject = f"label:{label_id}"
     audit.record(connection, at_ms=by.now_ms, actor=by.actor, action=action, subject=subject, why=why)

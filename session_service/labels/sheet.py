@@ -10,6 +10,7 @@ from typing import Final
 
 from reportlab.lib.pagesizes import A4, LETTER
 from reportlab.lib.units import mm
+from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 
 from session_service.labels.render import caption_of, dark_runs, modules
@@ -18,14 +19,18 @@ CELL_WIDTH_MM: Final = 46.0  # four in a row on either paper
 CELL_HEIGHT_MM: Final = 58.0
 SYMBOL_MM: Final = 41.0  # quiet zone included: a module is 1 mm, which a phone reads from 60 cm and more
 SYMBOL_TOP_MM: Final = 1.5  # from the cell's upper edge
-NUMBER_BASELINE_MM: Final = 6.5  # from the cell's lower edge
+BRAND_BASELINE_MM: Final = 13.4  # from the cell's lower edge, as the others: below the code's quiet zone
+BRAND_POINTS: Final = 7  # 28 capitals, the longest name, stay within the cell
+NUMBER_BASELINE_MM: Final = 6.4
 NUMBER_POINTS: Final = 24
-HOST_BASELINE_MM: Final = 2.5
+HOST_BASELINE_MM: Final = 3.6
 HOST_POINTS: Final = 6  # 38 characters, the longest host, stay within the cell
+TAMPER_BASELINE_MM: Final = 1.2
+TAMPER_POINTS: Final = 5.5  # shrinks for a line that is wider than the cell
 MARGIN_MM: Final = 10.0  # printers leave 4 to 6 mm blank; the grid is centred in what is left
 CUT_MARK_MM: Final = 1.5  # ends before the code's quiet zone
 CUT_MARK_POINTS: Final = 0.3
-SHEET_MAX_LABELS: Final = 400  # 25 pages, made in about two seconds
+SHEET_MAX_LABELS: Final = 500  # 32 pages, made in two and a half seconds
 
 
 class Paper(StrEnum):
@@ -47,6 +52,19 @@ class SheetLabel:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What stands on every label beside its code, its number and its host, in characters of Latin-1.
+
+    Attributes:
+        brand: whose it is, so that a sticker of somebody else's looks wrong.
+        tamper_text: a line against peeling it off, or nothing.
+    """
+
+    brand: str = ""
+    tamper_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class _Grid:
     """Where the cells lie on one kind of paper, in points from the lower left corner."""
 
@@ -65,13 +83,16 @@ class _Grid:
         return self.left + column * CELL_WIDTH_MM * mm, self.bottom + (self.rows - 1 - row) * CELL_HEIGHT_MM * mm
 
 
-def sheet_pdf(labels: Sequence[SheetLabel], paper: Paper = Paper.A4) -> bytes:
+PLAIN: Final = Look()
+
+
+def sheet_pdf(labels: Sequence[SheetLabel], paper: Paper = Paper.A4, look: Look = PLAIN) -> bytes:
     """Return a PDF with the labels in their order, 16 on a page.
 
     The same labels give the same bytes.
 
     Raises:
-        ValueError: for no label, more than 400, or a text or number that cannot be drawn.
+        ValueError: for no label, more than 500, or a text or number that cannot be drawn.
     """
     if not 1 <= len(labels) <= SHEET_MAX_LABELS:
         msg = f"a sheet takes 1 to {SHEET_MAX_LABELS} labels, not {len(labels)}"
@@ -81,7 +102,7 @@ def sheet_pdf(labels: Sequence[SheetLabel], paper: Paper = Paper.A4) -> bytes:
     canvas.setTitle("Labels")
     grid = _grid(paper)
     for start in range(0, len(labels), grid.cells):
-        _draw_page(canvas, grid, labels[start : start + grid.cells])
+        _draw_page(canvas, grid, labels[start : start + grid.cells], look)
     canvas.save()
     return buffer.getvalue()
 
@@ -95,23 +116,32 @@ def _grid(paper: Paper) -> _Grid:
     return _Grid(columns, rows, left, bottom)
 
 
-def _draw_page(canvas: Canvas, grid: _Grid, labels: Sequence[SheetLabel]) -> None:
+def _draw_page(canvas: Canvas, grid: _Grid, labels: Sequence[SheetLabel], look: Look) -> None:
     for place, label in enumerate(labels):
         left, bottom = grid.corner(place)
-        _draw_label(canvas, label, left, bottom)
+        _draw_symbol(
+            canvas,
+            label.text,
+            left + (CELL_WIDTH_MM - SYMBOL_MM) / 2 * mm,
+            bottom + (CELL_HEIGHT_MM - SYMBOL_TOP_MM) * mm,
+        )
+        _draw_words(canvas, label, look, left + CELL_WIDTH_MM / 2 * mm, bottom)
         _draw_cut_marks(canvas, left, bottom)
     canvas.showPage()
 
 
-def _draw_label(canvas: Canvas, label: SheetLabel, left: float, bottom: float) -> None:
-    symbol_left = left + (CELL_WIDTH_MM - SYMBOL_MM) / 2 * mm
-    symbol_top = bottom + (CELL_HEIGHT_MM - SYMBOL_TOP_MM) * mm
-    _draw_symbol(canvas, label.text, symbol_left, symbol_top)
-    middle = left + CELL_WIDTH_MM / 2 * mm
-    canvas.setFont("Helvetica-Bold", NUMBER_POINTS)
-    canvas.drawCentredString(middle, bottom + NUMBER_BASELINE_MM * mm, caption_of(label.number))
-    canvas.setFont("Helvetica", HOST_POINTS)
-    canvas.drawCentredString(middle, bottom + HOST_BASELINE_MM * mm, _host_of(label.text))
+def _draw_words(canvas: Canvas, label: SheetLabel, look: Look, middle: float, bottom: float) -> None:
+    lines = (
+        (look.brand, "Helvetica-Bold", BRAND_POINTS, BRAND_BASELINE_MM),
+        (caption_of(label.number), "Helvetica-Bold", NUMBER_POINTS, NUMBER_BASELINE_MM),
+        (_host_of(label.text), "Helvetica", HOST_POINTS, HOST_BASELINE_MM),
+        (look.tamper_text, "Helvetica-Oblique", TAMPER_POINTS, TAMPER_BASELINE_MM),
+    )
+    widest = (CELL_WIDTH_MM - 2 * CUT_MARK_MM) * mm
+    for words, font, points, baseline_mm in lines:
+        width = stringWidth(words, font, points)
+        canvas.setFont(font, points * min(1, widest / width) if width else points)
+        canvas.drawCentredString(middle, bottom + baseline_mm * mm, words)
 
 
 def _draw_symbol(canvas: Canvas, text: str, left: float, top: float) -> None:

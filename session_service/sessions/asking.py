@@ -7,6 +7,7 @@ repeated gets the very answer of the first (docs/decisions/0006).
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, cast
@@ -17,12 +18,16 @@ from sqlalchemy import Connection
 from session_service.clock import new_id
 from session_service.commands.dispatcher import Dispatcher
 from session_service.context import Context
+from session_service.errors import Problem
 from session_service.idempotency import Answer, IdempotencyKey, Once, claim, once
 from session_service.labels.token import LabelParts
+from session_service.presence.distance import Position
+from session_service.presence.service import Shown
 from session_service.riders import service as riders
 from session_service.riders.endpoints import signed_in_rider
 from session_service.riders.token import RiderIdentity
 from session_service.sessions import repository
+from session_service.sessions.doubt import notice_scan
 from session_service.sessions.live import Change, Live, first_outcome
 from session_service.sessions.machine import Event, allows
 from session_service.sessions.model import Session
@@ -64,22 +69,34 @@ class Asking:
     named: Once
     wait_s: float
 
-    async def start(self, parts: LabelParts) -> Response:
+    async def start(self, parts: LabelParts, shown: Shown) -> Response:
         """Start a session with a label that is genuine: 201 with the outcome, or 202 while there is none."""
-        asked = await self.context.database.write(partial(self._start_once, parts, new_id()))
+        try:
+            asked = await self.context.database.write(partial(self._start_once, parts, shown, new_id()))
+        except Problem:
+            await self._notice_refused(parts, shown.position)
+            raise
         return await self._answer(asked, 201)
+
+    async def _notice_refused(self, parts: LabelParts, position: Position | None) -> None:
+        """A Start that is refused leaves nothing behind, yet where its label was scanned may be cause for alarm."""
+        if position is None:
+            return
+        clock = self.context.clock
+        with suppress(Problem):  # the rider gets the first one
+            await self.context.database.write(lambda c: notice_scan(c, self.sessions, clock, parts, position))
 
     async def press(self, session_id: str, event: Event, act: Act) -> Response:
         """Let ``act`` work on an own session, which ``event`` may move: 200 with the outcome, or 202."""
         asked = await self.context.database.write(partial(self._press_once, session_id, event, act))
         return await self._answer(asked, 200)
 
-    def _start_once(self, parts: LabelParts, session_id: str, connection: Connection) -> Asked:
+    def _start_once(self, parts: LabelParts, shown: Shown, session_id: str, connection: Connection) -> Asked:
         stored = claim(connection, self.named, self.context.clock.now_ms(), session_id, START_EVENTS)
         if stored is not None and stored.session_id is not None:
             riders.require(connection, self.rider)  # a new Start compares the nonce where it places the hold
             return Asked(stored.session_id, START_EVENTS)
-        return Asked(session_id, START_EVENTS, self.sessions.start(connection, self.rider, parts, session_id))
+        return Asked(session_id, START_EVENTS, self.sessions.start(connection, self.rider, parts, session_id, shown))
 
     def _press_once(self, session_id: str, event: Event, act: Act, connection: Connection) -> Asked:
         riders.require(connection, self.rider)

@@ -16,11 +16,12 @@ from session_service.riders import service as riders
 from session_service.riders.endpoints import InRider
 from session_service.sessions import repository
 from session_service.sessions.asking import InAsking, InRules
+from session_service.sessions.doubt import another_one_opened
 from session_service.sessions.live import Change, InLive
 from session_service.sessions.machine import ENDED, Event
 from session_service.sessions.moves import change_of
 from session_service.sessions.receipts import receipt_of
-from session_service.sessions.schemas import EmptyIn, ReceiptOut, SessionOut, SessionsOut, StartIn
+from session_service.sessions.schemas import EmptyIn, ProblemIn, ReceiptOut, SessionOut, SessionsOut, StartIn
 
 router = APIRouter(tags=["sessions"])
 
@@ -39,7 +40,7 @@ async def start(asking: InAsking, wish: StartIn) -> Response:
     """Start a session. With ``Prefer: wait=N`` the answer waits up to N seconds for the lock's own word."""
     clock = asking.context.clock
     began_ms = clock.now_ms()
-    response = await asking.start(asking.sessions.genuine_label(wish.label))
+    response = await asking.start(asking.sessions.genuine_label(wish.label), wish.shown())
     metrics.UNLOCK_SECONDS.labels(str(response.status_code)).observe((clock.now_ms() - began_ms) / 1000)
     return response
 
@@ -94,6 +95,13 @@ async def pause(asking: InAsking, session_id: SessionId, _nothing: EmptyIn | Non
 async def resume(asking: InAsking, session_id: SessionId, _nothing: EmptyIn | None = None) -> Response:
     """Go on after a pause: the lock opens. With ``Prefer: wait=N`` the answer waits for the lock's own word."""
     return await asking.press(session_id, Event.UNLOCKED, asking.sessions.resume)
+
+
+@router.post("/v1/sessions/{session_id}/problems", response_model=SessionOut, responses=NOT_KNOWN_YET)
+async def problem(asking: InAsking, session_id: SessionId, wish: ProblemIn) -> Response:
+    """Say what is wrong: another one opened. Said at once it ends the session at no cost; later a person decides."""
+    clock, number = asking.context.clock, wish.number
+    return await asking.press(session_id, Event.DISPUTED, lambda c, s: another_one_opened(c, clock, s, number))
 
 
 async def followed(context: InContext, sessions: InRules, rider: InRider, session_id: SessionId) -> str:

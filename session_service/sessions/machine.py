@@ -42,6 +42,8 @@ class Event(StrEnum):
     LOCKED_LATE = "locked_late"  # evidence that comes when the case has gone to review
     PAST_CAP = "past_cap"  # longer than the longest session of its tariff
     ENDED_BY_OPERATOR = "ended_by_operator"
+    DISOWNED = "disowned"  # its rider says at once that another thing has opened, and nothing shows that it was used
+    DISPUTED = "disputed"  # the same, said later
     DECIDED = "decided"
     SETTLED = "settled"
 
@@ -55,6 +57,7 @@ class Outcome(StrEnum):
     UNCONFIRMED = "unconfirmed"  # the device never answered
     ENDED_BY_OPERATOR = "ended_by_operator"
     DECIDED = "decided"  # by a person, in review
+    WRONG_DEVICE = "wrong_device"  # another thing than its rider's has opened
 
 
 _S, _E = SessionState, Event
@@ -88,6 +91,10 @@ MOVES: Final[dict[tuple[SessionState, Event], SessionState]] = {
     (_S.ACTIVE, _E.ENDED_BY_OPERATOR): _S.SETTLING,
     (_S.PAUSED, _E.ENDED_BY_OPERATOR): _S.SETTLING,
     (_S.LOCKING, _E.ENDED_BY_OPERATOR): _S.SETTLING,
+    (_S.ACTIVE, _E.DISOWNED): _S.SETTLING,
+    (_S.ACTIVE, _E.DISPUTED): _S.REVIEW,
+    (_S.PAUSED, _E.DISPUTED): _S.REVIEW,
+    (_S.LOCKING, _E.DISPUTED): _S.REVIEW,
     (_S.REVIEW, _E.DECIDED): _S.SETTLING,
     (_S.SETTLING, _E.SETTLED): _S.CLOSED,
 }

@@ -12,13 +12,14 @@ from session_service.devices import service as devices
 from session_service.devices.model import Kind, Service
 from session_service.ledger import service as ledger
 from session_service.ledger.model import HoldEndKind
+from session_service.presence.distance import Place
 from session_service.pricing.tariff import Tariff, parse
 from session_service.sessions import repository
 from session_service.sessions.live import Change
 from session_service.sessions.machine import Event, Outcome, SessionState, move
 from session_service.sessions.model import Session, SessionEvent
 from session_service.sessions.schemas import SessionOut
-from session_service.sessions.settlement import NOTHING, Place, Ride, Settled, settle
+from session_service.sessions.settlement import NOTHING, Ride, Settled, settle
 
 LATE_REASONS: Final = frozenset({"lock_unconfirmed", "past_cap"})
 """Cases in review that the lock's own word can still settle."""

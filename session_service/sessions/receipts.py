@@ -6,11 +6,12 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
+from broker.contract import jws
 from session_service.clock import rfc3339
 from session_service.ledger.model import HoldEndKind
 from session_service.pricing.schemas import PriceOut
 from session_service.pricing.tariff import fare
-from session_service.sessions import repository
+from session_service.sessions import receipts_repository, repository
 from session_service.sessions.machine import ENDED, SessionState
 from session_service.sessions.model import Session
 from session_service.sessions.moves import tariff_of
@@ -56,7 +57,21 @@ def _lines(session: Session) -> list[LineOut]:
 
 def _evidence(connection: Connection, session: Session) -> list[EvidenceOut]:
     return [
-        EvidenceOut(what=event.event, at=rfc3339(event.at_ms), journal_id=event.journal_id, seq=event.report_seq)
-        for event in repository.events(connection, session.id)
-        if event.journal_id is not None and event.report_seq is not None
+        EvidenceOut(
+            what=proof.event,
+            at=rfc3339(proof.at_ms),
+            journal_id=proof.journal_id,
+            seq=proof.seq,
+            key_id=_signed_by(proof.token),
+            received_at=rfc3339(proof.received_at_ms),
+        )
+        for proof in receipts_repository.evidence(connection, session.id)
     ]
+
+
+def _signed_by(token: str) -> str | None:
+    """Return the id of the key that a stored report names; it was verified before it was stored."""
+    try:
+        return jws.take_apart(token.encode()).header.kid
+    except ValueError:
+        return None

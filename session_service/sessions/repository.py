@@ -13,6 +13,7 @@ from session_service.devices.model import Device, DeviceBoot, DeviceState
 from session_service.labels.model import Label
 from session_service.ledger.model import HoldEnd
 from session_service.prepared import Prepared
+from session_service.presence.model import PresencePolicy
 from session_service.sessions.machine import LIVE, SessionState
 from session_service.sessions.model import Session, SessionEvent, SessionEventTable, SessionTable
 
@@ -23,17 +24,21 @@ _DEVICE: Final = table_of(Device)
 _STATE: Final = table_of(DeviceState)
 _BOOT: Final = table_of(DeviceBoot)
 _HOLD_END: Final = table_of(HoldEnd)
+_POLICY: Final = table_of(PresencePolicy)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """A device as Start and a scan need it; the label's part is empty where it was not asked for by label.
 
-    ``taken`` says that a live session has it. The anchor is ``None`` if the device has never been heard of.
+    ``taken`` says that a live session has it. The anchor is ``None`` if the device has never been heard of, and the
+    policy (from ``confirm_number`` on) if it has none.
     """
 
     label_id: str
     generation: int
+    key_id: str
+    suspended_at_ms: int | None
     revoked_at_ms: int | None
     device_id: str
     kind: str
@@ -42,10 +47,16 @@ class Target:
     seen_at_ms: int | None
     lat: float | None
     lon: float | None
+    position_at_ms: int | None
     boot_id: str | None
     anchor_uptime_ms: int | None
     anchor_at_ms: int | None
     taken: bool
+    confirm_number: str | None = None
+    distance: str | None = None
+    display_code: bool | None = None
+    display_version: int | None = None
+    display_step: int | None = None
 
 
 # As the indexes have it: a partial index serves a query that names the very same states, and no parameters for them.
@@ -54,6 +65,8 @@ _TARGET: Final = Prepared(
     select(
         _LABEL.c.id.label("label_id"),
         _LABEL.c.generation,
+        _LABEL.c.key_id,
+        _LABEL.c.suspended_at_ms,
         _LABEL.c.revoked_at_ms,
         _DEVICE.c.id.label("device_id"),
         _DEVICE.c.kind,
@@ -62,14 +75,21 @@ _TARGET: Final = Prepared(
         _STATE.c.seen_at_ms,
         _STATE.c.lat,
         _STATE.c.lon,
+        _STATE.c.position_at_ms,
         _STATE.c.boot_id,
         _BOOT.c.anchor_uptime_ms,
         _BOOT.c.anchor_at_ms,
         exists().where(_SESSION.c.device_id == _DEVICE.c.id, _IS_LIVE).label("taken"),
+        _POLICY.c.confirm_number,
+        _POLICY.c.distance,
+        _POLICY.c.display_code,
+        _POLICY.c.display_version,
+        _POLICY.c.display_step,
     )
     .join_from(_LABEL, _DEVICE, _LABEL.c.device_id == _DEVICE.c.id)
     .join(_STATE, _STATE.c.device_id == _DEVICE.c.id)
     .outerjoin(_BOOT, (_BOOT.c.device_id == _STATE.c.device_id) & (_BOOT.c.boot_id == _STATE.c.boot_id))
+    .outerjoin(_POLICY, _POLICY.c.device_id == _DEVICE.c.id)
     .where(_LABEL.c.id == bindparam("label_"))
 )
 _LOCK: Final = select(_STATE.c.device_id).where(_STATE.c.device_id == bindparam("device_")).with_for_update()

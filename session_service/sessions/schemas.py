@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from session_service.clock import rfc3339
+from session_service.devices.schemas import MAX_NUMBER
+from session_service.presence.schemas import Code, PositionIn, position_of
+from session_service.presence.service import Ask, Shown
 from session_service.pricing.schemas import PriceOut
 from session_service.sessions.model import Session
 
 
 class StartIn(BaseModel):
-    """A wish to start: the text of the label, as scanned."""
+    """A wish to start: the text of the label, as scanned, and what the device's policy asks for beside it."""
 
     model_config = ConfigDict(extra="forbid")
 
     label: Annotated[str, Field(max_length=400, examples=["HTTPS://RIDE.EXAMPLE/L/4Q7PK2M0ZT/A6H3..."])]
+    confirmed_number: Annotated[int | None, Field(strict=True, ge=1, le=MAX_NUMBER)] = None
+    """The number that the rider reads on the thing itself, where a scan or a problem asks for it."""
+    display_code: Code | None = None
+    """The six digits on the thing's display, where they are asked for."""
+    position: PositionIn | None = None
+
+    def shown(self) -> Shown:
+        """Return what the rider shows beside the label."""
+        return Shown(self.confirmed_number, self.display_code, position_of(self.position))
 
 
 class SessionOut(BaseModel):
@@ -80,17 +93,51 @@ class ScanIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     text: Annotated[str, Field(max_length=400)]
+    position: PositionIn | None = None
 
 
 class ScanOut(BaseModel):
-    """What a label stands on: its number to compare, whether it is free, and what it costs."""
+    """What a label stands on: its number to compare, whether it is free, what it costs, and what Start asks for.
+
+    The number is left out where the rider has to read it on the thing itself.
+    """
 
     label: str
     label_id: str
-    number: int
+    number: int | None
     kind: str
     state: Literal["free", "taken", "offline", "cleaning", "maintenance", "held"]
     price: PriceOut
+    asks: list[Ask]
+
+
+class IdentifyIn(BaseModel):
+    """The label on the thing that shall show itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: Annotated[str, Field(max_length=400)]
+
+
+class IdentifiedOut(BaseModel):
+    """The thing has been asked: look for its lamp until ``until`` (RFC 3339, UTC)."""
+
+    until: str | None
+
+
+class ProblemKind(StrEnum):
+    """What a rider can say of a session that is not the service's to see."""
+
+    ANOTHER_ONE_OPENED = "another_one_opened"
+
+
+class ProblemIn(BaseModel):
+    """What is wrong, and the number on the thing that the rider stands at, if there is one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: ProblemKind
+    number: Annotated[int | None, Field(strict=True, ge=1, le=MAX_NUMBER)] = None
 
 
 class LineOut(BaseModel):
@@ -109,12 +156,17 @@ class HoldOut(BaseModel):
 
 
 class EvidenceOut(BaseModel):
-    """A signed report that moved the session."""
+    """A signed report that moved the session: ``journal_id`` and ``seq`` name it for good.
+
+    ``at`` is when it became true, ``received_at`` when it came; the device's key ``key_id`` has signed it.
+    """
 
     what: str
     at: str | None
     journal_id: str
     seq: int
+    key_id: str | None
+    received_at: str | None
 
 
 class ReceiptOut(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,8 @@ from session_service.devices.model import Kind, Service
 from session_service.labels.service import ensure_genuine, genuine, without_row
 from session_service.labels.token import LabelKeys, LabelParts
 from session_service.ledger import service as ledger
+from session_service.presence.service import NOTHING as NOTHING_SHOWN
+from session_service.presence.service import Presence, Shown
 from session_service.pricing import service as pricing
 from session_service.pricing.tariff import Tariff
 from session_service.riders.token import RiderIdentity
@@ -54,10 +57,13 @@ class Moved:
 class Sessions:
     """The rules, with the settings and clocks they need. Its methods are units of work."""
 
-    def __init__(self, settings: Settings, clock: Clock, label_keys: LabelKeys) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, label_keys: Callable[[], LabelKeys], presence: Presence
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._label_keys = label_keys
+        self.presence = presence
 
     # -- Start
 
@@ -67,19 +73,30 @@ class Sessions:
         Raises:
             MalformedLabelError, ForeignLabelError, ForgedLabelError: it is none of ours.
         """
-        return genuine(text, self._label_keys, host=self._settings.label_host)
+        return genuine(text, self._label_keys(), host=self._settings.label_host)
 
-    def start(self, connection: Connection, rider: RiderIdentity, parts: LabelParts, session_id: str) -> Moved:
+    def start(
+        self,
+        connection: Connection,
+        rider: RiderIdentity,
+        parts: LabelParts,
+        session_id: str,
+        shown: Shown = NOTHING_SHOWN,
+    ) -> Moved:
         """Start a session: session, hold and command together, or nothing.
 
         Raises:
-            ForgedLabelError, RevokedLabelError: the label opens nothing.
+            ForgedLabelError, RevokedLabelError, SuspendedLabelError: the label opens nothing.
             DeviceTakenError, DeviceUnavailableError, DeviceOfflineError: not this device, not now.
+            Problem: the device's policy asks for more than was shown; see ``Presence.ensure``.
             InsufficientFundsError, DebtUnpaidError: not with this wallet.
         """
         now_ms, civil_ms = self._now()
         target = self.target(connection, parts, lock=True)
-        moment = self._free_at(target, now_ms)
+        moment = self.free_at(target, now_ms)
+        self.presence.ensure(connection, target, shown, now_ms)
+        if shown.position is not None:
+            self.presence.notice(connection, target, shown.position, now_ms)
         tariff = pricing.tariff_in_force(connection, target.kind, civil_ms)
         hold_id = new_id()
         ledger.place_hold(
@@ -107,12 +124,12 @@ class Sessions:
         """Return the device that a genuine label stands on.
 
         Raises:
-            ForgedLabelError, RevokedLabelError, UnknownLabelError: it opens nothing.
+            ForgedLabelError, RevokedLabelError, SuspendedLabelError, UnknownLabelError: it opens nothing.
         """
         target = repository.target(connection, parts.label_id, lock=lock)
         if target is None:
-            raise without_row(parts, self._label_keys)
-        ensure_genuine(parts, self._label_keys, target.generation, target.revoked_at_ms)
+            raise without_row(parts, self._label_keys())
+        ensure_genuine(parts, self._label_keys(), target)
         return target
 
     def availability(self, target: Target) -> str:
@@ -123,7 +140,12 @@ class Sessions:
             Service(target.service), target.seen_at_ms, self._clock.now_ms(), self._settings.stale_after_ms
         )
 
-    def _free_at(self, target: Target, now_ms: int) -> Moment:
+    def free_at(self, target: Target, now_ms: int) -> Moment:
+        """Return the device's own time of a device that may be had.
+
+        Raises:
+            DeviceTakenError, DeviceUnavailableError, DeviceOfflineError: it may not.
+        """
         state = self.availability(target)
         if state == "taken":
             msg = "Choose another one; this one is free again when its rider has finished."

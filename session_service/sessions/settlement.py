@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import asin, cos, radians, sin, sqrt
 from typing import Final
 
+from session_service.presence.distance import Place, distance_m
 from session_service.pricing.tariff import Fare, Tariff, fare
 from session_service.sessions.machine import Event, Outcome
 
-EARTH_RADIUS_M: Final = 6_371_000
 SAME_PLACE_M: Final = 50.0  # two fixes of a phone-grade receiver among houses lie this far apart at the most
-
-Place = tuple[float, float]
-"""Latitude and longitude, WGS 84, degrees."""
 
 NOTHING: Final = Fare(lines=(), total_minor=0)
 
@@ -75,17 +71,14 @@ def _undone(ride: Ride, event: Event, ended_ms: int, end: Place | None) -> bool:
 
 
 def _outcome(event: Event) -> Outcome:
-    special = {Event.ENDED_BY_OPERATOR: Outcome.ENDED_BY_OPERATOR, Event.DECIDED: Outcome.DECIDED}
+    special = {
+        Event.ENDED_BY_OPERATOR: Outcome.ENDED_BY_OPERATOR,
+        Event.DECIDED: Outcome.DECIDED,
+        Event.DISOWNED: Outcome.WRONG_DEVICE,
+    }
     return special.get(event, Outcome.RIDDEN)
 
 
 def same_place(one: Place | None, other: Place | None) -> bool:
     """Return whether two fixes may be of one place. Without a fix nothing says that the thing was moved."""
     return one is None or other is None or distance_m(one, other) <= SAME_PLACE_M
-
-
-def distance_m(one: Place, other: Place) -> float:
-    """Return the great-circle distance in metres (haversine)."""
-    lat1, lon1, lat2, lon2 = (radians(degrees) for degrees in (*one, *other))
-    chord = sin((lat2 - lat1) / 2) ** 2 + cos(lat1) * cos(lat2) * sin((lon2 - lon1) / 2) ** 2
-    return 2 * EARTH_RADIUS_M * asin(sqrt(chord))

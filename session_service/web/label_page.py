@@ -6,6 +6,7 @@ It is made on the server and has no script, so it needs nothing of the phone and
 from __future__ import annotations
 
 import html
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Final
 
@@ -16,6 +17,7 @@ from sqlalchemy import Connection
 from session_service.context import InContext
 from session_service.errors import Problem
 from session_service.headers import NOTHING, hash_of
+from session_service.presence.service import Ask
 from session_service.pricing import service as pricing
 from session_service.pricing.tariff import Tariff
 from session_service.sessions.asking import InRules
@@ -64,7 +66,8 @@ async def label_page(context: InContext, sessions: InRules, label_id: str, signa
     def look_up(connection: Connection) -> HTMLResponse:
         target = sessions.target(connection, parts)
         tariff = pricing.tariff_in_force(connection, target.kind, context.clock.civil_ms())
-        return _page(HTTPStatus.OK, *described(target, sessions.availability(target), tariff))
+        asks = sessions.presence.asks(connection, target, None, context.clock.now_ms())
+        return _page(HTTPStatus.OK, *described(target, sessions.availability(target), tariff, asks))
 
     try:
         parts = sessions.genuine_label(text)
@@ -73,11 +76,15 @@ async def label_page(context: InContext, sessions: InRules, label_id: str, signa
         return _page(problem.status, problem.title, problem.detail)
 
 
-def described(target: Target, state: str, tariff: Tariff) -> list[str]:
-    """Return title and paragraphs for a device."""
+def described(target: Target, state: str, tariff: Tariff, asks: Collection[Ask] = ()) -> list[str]:
+    """Return title and paragraphs for a device. A number that its rider has to read on it is left out."""
+    kind, number = target.kind, target.number
+    hidden = Ask.NUMBER in asks
     return [
-        f"{target.kind.capitalize()} {target.number}",
-        f"Compare: the number on the {target.kind} itself must be {target.number}.",
+        kind.capitalize() if hidden else f"{kind.capitalize()} {number}",
+        f"You will be asked for the number on the {kind} itself."
+        if hidden
+        else f"Compare: the number on the {kind} itself must be {number}.",
         STATES[state],
         *priced(tariff),
     ]

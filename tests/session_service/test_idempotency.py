@@ -18,6 +18,7 @@ from session_service.labels.token import LabelKeys
 from session_service.operators import passwords
 from session_service.operators import service as operators
 from session_service.operators.service import By
+from session_service.presence.service import Presence
 from session_service.riders import service as riders
 from session_service.sessions import repository
 from session_service.sessions.machine import Event
@@ -116,13 +117,58 @@ async def a_cleared_alert(town: Town) -> tuple[str, Any, Any]:
 
 
 async def a_label(town: Town) -> tuple[str, Any, Any]:
-    return f"/v1/ops/devices/{town.ids['device_id']}/labels", {}, None
+    return f"/v1/ops/devices/{(await connected(town)).device.id}/labels", {}, None
+
+
+async def a_label_id(town: Town) -> str:
+    path, body, _ = await a_label(town)
+    return str((await post(town, path, body, a_key())).json()["label_id"])
+
+
+async def a_mounted_label(town: Town) -> tuple[str, Any, Any]:
+    return f"/v1/ops/labels/{await a_label_id(town)}/mounted", WHY, OTHER_WHY
+
+
+async def a_reinstated_label(town: Town) -> tuple[str, Any, Any]:
+    return f"/v1/ops/labels/{await a_label_id(town)}/reinstate", WHY, OTHER_WHY
+
+
+async def a_sheet(town: Town) -> tuple[str, Any, Any]:
+    wish = {"device_ids": [(await connected(town)).device.id], "printed": True}
+    return "/v1/ops/labels/sheets", wish, {**wish, "paper": "letter"}
+
+
+async def a_label_key(_town: Town) -> tuple[str, Any, Any]:
+    return "/v1/ops/label-keys/rotate", WHY, OTHER_WHY
+
+
+async def a_retired_label_key(town: Town) -> tuple[str, Any, Any]:
+    path, body, _ = await a_label_key(town)
+    rotated = [(await post(town, path, body, a_key())).json()["keys"][-1]["key_id"] for _ in range(2)]
+    return f"/v1/ops/label-keys/{rotated[0]}/retire", WHY, OTHER_WHY
+
+
+async def a_policy(town: Town) -> tuple[str, Any, Any]:
+    wish = {"confirm_number": "always", "distance": "never", "display_code": False, **WHY}
+    return f"/v1/ops/devices/{(await connected(town)).device.id}/presence", wish, {**wish, "distance": "if_known"}
+
+
+async def a_display_secret(town: Town) -> tuple[str, Any, Any]:
+    return f"/v1/ops/devices/{(await connected(town)).device.id}/display-secret", WHY, OTHER_WHY
+
+
+async def an_identification(town: Town) -> tuple[str, Any, Any]:
+    label = (await connected(town)).device.label
+    return "/v1/scans/identify", {"label": label}, {"label": label.lower()}
+
+
+async def a_problem(town: Town) -> tuple[str, Any, Any]:
+    said = {"kind": "another_one_opened"}
+    return f"/v1/sessions/{await a_running_session(town)}/problems", said, {**said, "number": 3}
 
 
 async def a_revocation(town: Town) -> tuple[str, Any, Any]:
-    path, body, _ = await a_label(town)
-    label_id = (await post(town, path, body, a_key())).json()["label_id"]
-    return f"/v1/ops/labels/{label_id}/revoke", WHY, OTHER_WHY
+    return f"/v1/ops/labels/{await a_label_id(town)}/revoke", WHY, OTHER_WHY
 
 
 async def a_command(town: Town) -> tuple[str, Any, Any]:
@@ -136,7 +182,8 @@ async def an_end(town: Town) -> tuple[str, Any, Any]:
 
 async def a_decision(town: Town) -> tuple[str, Any, Any]:
     session_id, context = await a_running_session(town), town.world.context
-    rules = Sessions(context.settings, context.clock, LabelKeys.newest_current(context.secrets.label_keys))
+    keys = LabelKeys.newest_current(context.secrets.label_keys)
+    rules = Sessions(context.settings, context.clock, lambda: keys, Presence(context.settings, b""))
 
     def to_review(connection: Connection) -> None:
         session = repository.by_id(connection, session_id)
@@ -224,6 +271,7 @@ CASES: Final[dict[str, Prepare]] = {
     "/v1/riders/me/tokens": a_new_token,
     "/v1/wallet/top-ups": a_top_up,
     "/v1/scans": a_scan,
+    "/v1/scans/identify": an_identification,
     "/v1/sessions": a_start,
     "/v1/sessions/{session_id}/finish": a_finish,
     "/v1/sessions/{session_id}/pause": a_pause,
@@ -234,6 +282,14 @@ CASES: Final[dict[str, Prepare]] = {
     "/v1/ops/devices/{device_id}/alerts/{kind}/clear": a_cleared_alert,
     "/v1/ops/devices/{device_id}/labels": a_label,
     "/v1/ops/labels/{label_id}/revoke": a_revocation,
+    "/v1/ops/labels/{label_id}/mounted": a_mounted_label,
+    "/v1/ops/labels/{label_id}/reinstate": a_reinstated_label,
+    "/v1/ops/labels/sheets": a_sheet,
+    "/v1/ops/label-keys/rotate": a_label_key,
+    "/v1/ops/label-keys/{key_id}/retire": a_retired_label_key,
+    "/v1/ops/devices/{device_id}/presence": a_policy,
+    "/v1/ops/devices/{device_id}/display-secret": a_display_secret,
+    "/v1/sessions/{session_id}/problems": a_problem,
     "/v1/ops/devices/{device_id}/commands": a_command,
     "/v1/ops/approvals/{approval_id}/confirm": a_confirmation,
     "/v1/ops/approvals/{approval_id}/decline": a_refusal,

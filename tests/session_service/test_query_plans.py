@@ -15,6 +15,7 @@ from session_service.devices import repository as devices
 from session_service.fleet import repository as fleet
 from session_service.ledger import repository as ledger
 from session_service.prepared import Prepared
+from session_service.presence import repository as presence
 from session_service.sessions import repository as sessions
 
 PARTS = {"_HOLD_AND_WALLET"}  # of other statements
@@ -34,7 +35,7 @@ def plan(connection: Connection, statement: Select[object] | UpdateBase) -> list
     return [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {state.statement}", values)]
 
 
-@pytest.mark.parametrize("module", [commands, devices, fleet, heartbeats, idempotency, ledger, sessions])
+@pytest.mark.parametrize("module", [commands, devices, fleet, heartbeats, idempotency, ledger, presence, sessions])
 def test_no_statement_reads_a_whole_table(connection: Connection, module: ModuleType) -> None:
     found = statements(module)
     assert found

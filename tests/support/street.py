@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection
@@ -15,6 +14,7 @@ from sqlmodel import SQLModel
 
 from broker.contract import keys
 from broker.contract.codes import Action, Bolt, Cause, Reason, Result
+from broker.contract.envelope import sign
 from broker.contract.messages import (
     VERSION,
     Body,
@@ -41,6 +41,7 @@ from session_service.labels.token import LabelKeys, LabelParts
 from session_service.ledger import service as ledger
 from session_service.ledger import top_ups
 from session_service.ledger.model import HoldEnd, Wallet
+from session_service.presence.service import NOTHING, Presence, Shown
 from session_service.pricing import service as pricing
 from session_service.pricing.tariff import Tariff
 from session_service.riders import service as riders
@@ -81,9 +82,8 @@ class FakeClock:
         return round(civil_span_ms / self.speed)
 
 
-@cache
-def _report_key() -> str:
-    return keys.public_pem(keys.new_report_key().public_key())
+REPORT_KEY: Final = keys.new_report_key()
+"""Signs the reports of all devices; what they say is told apart by what is signed."""
 
 
 @dataclass
@@ -155,7 +155,9 @@ class Street:
         self.clock = FakeClock(speed)
         self.settings = Settings(public_url=f"https://{HOST.lower()}")
         self.label_keys = LabelKeys({"A": b"k" * 32}, "A")
-        self.sessions = Sessions(self.settings, self.as_clock, self.label_keys)
+        self.sessions = Sessions(
+            self.settings, self.as_clock, lambda: self.label_keys, Presence(self.settings, b"s" * 32)
+        )
         self._count = 0
         ledger.ensure_accounts(connection, "EUR")
 
@@ -187,7 +189,7 @@ class Street:
     def device(self, kind: str = "bike", place: str | None = "here", *, heard: bool = True) -> Device:
         """Register a device and give it two labels, of which the older is revoked."""
         self._count += 1
-        new = NewDevice(Kind(kind), self._count, _report_key())
+        new = NewDevice(Kind(kind), self._count, keys.public_pem(REPORT_KEY.public_key()))
         by = self.by("new")
         row = self.unit(devices.register, new, by)
         printer = Printer(self.label_keys, HOST)
@@ -210,11 +212,13 @@ class Street:
         for _ in range(2):  # providers say it twice
             self.unit(top_ups.credit_top_up, top_up_id=top_up.id, payment_id=f"pay-{top_up.id}", at_ms=self.now_ms)
 
-    def start(self, rider: RiderIdentity, device: Device, label: LabelParts | None = None) -> str:
+    def start(
+        self, rider: RiderIdentity, device: Device, label: LabelParts | None = None, shown: Shown = NOTHING
+    ) -> str:
         """Start a session and return its id. The command is then among the device's orders."""
         self._count += 1
         session_id = f"{self._count:026d}"
-        self.send(device, self.unit(self.sessions.start, rider, label or device.label, session_id))
+        self.send(device, self.unit(self.sessions.start, rider, label or device.label, session_id, shown))
         return session_id
 
     def finish(self, rider: RiderIdentity, session_id: str) -> Moved:
@@ -236,7 +240,8 @@ class Street:
         self.unit(devices.note_heartbeats, [(device.heartbeat(self.now_ms), self.now_ms) for device in beating])
 
     def receive(self, report: Report) -> Receipt:
-        return self.unit(receive, self.as_clock, report, "signed")
+        token = sign(report, REPORT_KEY, keys.key_id(REPORT_KEY.public_key())).decode()
+        return self.unit(receive, self.as_clock, report, token)
 
     def deliver(self, device: Device) -> list[Receipt]:
         """Deliver what the journal holds and the service has not got."""

@@ -32,6 +32,7 @@ def upgrade() -> None:
     """Make all tables, then the triggers that keep records as they were written."""
     _registry()
     _identities()
+    _presence()
     _riders()
     _ledger()
     _fleet()
@@ -145,6 +146,11 @@ def _registry() -> None:
         _string("device_id", 10),
         _integer("generation"),
         _big("minted_at_ms"),
+        _string("key_id", 1),
+        _big("printed_at_ms", NULL),
+        _big("mounted_at_ms", NULL),
+        _big("suspended_at_ms", NULL),
+        _text("suspended_reason"),
         _big("revoked_at_ms", NULL),
         _text("revoked_reason"),
         sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
@@ -165,6 +171,7 @@ def _device_state() -> None:
         _integer("battery_percent", NULL),
         sa.Column("lat", sa.Float(), nullable=True),
         sa.Column("lon", sa.Float(), nullable=True),
+        _big("position_at_ms", NULL),
         _big("outbox_depth"),
         _string("agent_version", 40),
         _string("journal_id", 36, NULL),
@@ -183,6 +190,30 @@ def _device_state() -> None:
         _big("made_at_ms"),
         sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
     )
+
+
+def _presence() -> None:
+    op.create_table(
+        "presence_policy",
+        _string("device_id", 10, KEY),
+        _text("confirm_number"),
+        _text("distance"),
+        sa.Column("display_code", sa.Boolean(), nullable=False),
+        _integer("display_version"),
+        _big("display_step"),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
+        sa.CheckConstraint("confirm_number IN ('never', 'in_doubt', 'always')", name="presence_confirm_number"),
+        sa.CheckConstraint("distance IN ('never', 'if_known', 'always')", name="presence_distance"),
+    )
+    op.create_table(
+        "label_sighting",
+        _string("label_id", 10, KEY),
+        sa.Column("lat", sa.Float(), nullable=False),
+        sa.Column("lon", sa.Float(), nullable=False),
+        _big("at_ms"),
+        sa.ForeignKeyConstraint(["label_id"], ["label.id"]),
+    )
+    _index("label_sighting", "at_ms")
 
 
 def _identities() -> None:

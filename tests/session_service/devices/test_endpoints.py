@@ -150,7 +150,10 @@ async def test_maintenance_says_that_a_session_runs(api: httpx.AsyncClient, cont
 def start_session(connection: Connection, device: str) -> None:
     for statement in (
         "INSERT INTO rider (id, token_nonce, created_at_ms) VALUES ('R1', 'n', 0)",
-        "INSERT INTO label (id, device_id, generation, minted_at_ms, revoked_reason) VALUES ('L1', :d, 1, 0, '')",
+        (
+            "INSERT INTO label (id, device_id, generation, minted_at_ms, key_id, suspended_reason, revoked_reason)"
+            " VALUES ('L1', :d, 1, 0, 'A', '', '')"
+        ),
         (
             "INSERT INTO session (id, rider_id, device_id, label_id, kind, number, state, currency, tariff, hold_id,"
             " hold_minor, command_id, created_at_real_ms, requested_at_ms, fare_minor, paid_minor, version)"

@@ -67,6 +67,53 @@ async def test_a_sheet_is_a_pdf(client: httpx.AsyncClient, paper: str) -> None:
     assert answer.content.startswith(b"%PDF-")
 
 
+async def test_a_batch_is_one_pdf_the_same_again_for_the_same_key(client: httpx.AsyncClient) -> None:
+    labels = [await _mint(client), await _mint(client, POD)]
+    wish = {"device_ids": [BIKE, POD], "paper": "letter", "tamper_text": "Torn?", "printed": True, "reason": "depot"}
+    headers = {"Idempotency-Key": "sheet-of-two"}
+    first = await client.post("/v1/ops/labels/sheets", json=wish, headers=headers)
+    again = await client.post("/v1/ops/labels/sheets", json=wish, headers=headers)
+    assert first.headers["content-type"] == "application/pdf"
+    assert first.content.startswith(b"%PDF-")
+    assert again.content == first.content
+    listed = (await client.get(f"/v1/ops/devices/{BIKE}/labels")).json()["labels"]
+    assert [label["printed_at"] is not None for label in listed] == [True]
+    other = await client.post("/v1/ops/labels/sheets", json={"device_ids": [BIKE, "CCCCCCCCCC"]})
+    assert other.json()["device_ids"] == ["CCCCCCCCCC"]
+    assert labels[0]["label_id"] == listed[0]["label_id"]
+
+
+async def test_a_label_that_waits_for_its_mounting_replaces_the_old_one_then(client: httpx.AsyncClient) -> None:
+    old = await _mint(client)
+    path = f"/v1/ops/devices/{BIKE}/labels"
+    new = (await client.post(path, json={"keep_old_until_mounted": True, "reason": "faded"})).json()
+    before = [label["revoked_at"] for label in (await client.get(path)).json()["labels"]]
+    answer = await client.post(f"/v1/ops/labels/{new['label_id']}/mounted", json={"reason": "on the frame"})
+    after = {label["label_id"]: label["revoked_reason"] for label in (await client.get(path)).json()["labels"]}
+    assert before == [None, None]
+    assert answer.json()["mounted_at"] is not None
+    assert after == {old["label_id"]: "replaced by label 2: on the frame", new["label_id"]: ""}
+
+
+async def test_keys_are_rotated_and_retired_while_the_service_runs(client: httpx.AsyncClient) -> None:
+    old, why = await _mint(client), {"reason": "once a year"}
+    rotated = await client.post("/v1/ops/label-keys/rotate", json=why)
+    assert rotated.status_code == 201
+    assert rotated.json()["keys"] == [
+        {"key_id": "A", "current": False, "labels_in_force": 1},
+        {"key_id": "B", "current": True, "labels_in_force": 0},
+    ]
+    assert "/B" in (await _mint(client, POD))["text"]
+    refused = await client.post("/v1/ops/label-keys/A/retire", json=why)
+    assert (refused.status_code, refused.json()["labels_in_force"]) == (409, 1)
+    assert (await client.get(f"/v1/ops/labels/{old['label_id']}.png")).status_code == 200
+    forced = await client.post("/v1/ops/label-keys/A/retire", json=why | {"force": True})
+    assert [key["key_id"] for key in forced.json()["keys"]] == ["B"]
+    assert (await client.get(f"/v1/ops/labels/{old['label_id']}.png")).status_code == 410
+    current = await client.post("/v1/ops/label-keys/B/retire", json=why | {"force": True})
+    assert (current.status_code, current.json()["type"]) == (409, "urn:unlatch:problem:label-key")
+
+
 async def test_problems_say_which(client: httpx.AsyncClient) -> None:
     made = await _mint(client)
     path = f"/v1/ops/labels/{made['label_id']}"
@@ -102,11 +149,16 @@ async def test_problems_say_which(client: httpx.AsyncClient) -> None:
         ("GET", "/v1/ops/labels/sheet.pdf", None),
         ("GET", "/v1/ops/labels/sheet.pdf?device_id=x", None),
         ("GET", f"/v1/ops/labels/sheet.pdf?paper=a3&device_id={BIKE}", None),
-        ("GET", "/v1/ops/labels/sheet.pdf?" + f"device_id={BIKE}&" * 401, None),
+        ("GET", "/v1/ops/labels/sheet.pdf?" + f"device_id={BIKE}&" * 501, None),
+        ("POST", "/v1/ops/labels/sheets", {"device_ids": []}),
+        ("POST", "/v1/ops/labels/sheets", {"device_ids": [BIKE] * 501}),
+        ("POST", "/v1/ops/labels/sheets", {"device_ids": [BIKE], "paper": "a3"}),
+        ("POST", "/v1/ops/labels/sheets", {"device_ids": [BIKE], "tamper_text": "\u2603"}),
+        ("POST", "/v1/ops/label-keys/AB/retire", {"reason": "x"}),
     ],
 )
 async def test_malformed_requests_are_refused(
-    client: httpx.AsyncClient, method: str, path: str, body: dict[str, str] | None
+    client: httpx.AsyncClient, method: str, path: str, body: dict[str, Any] | None
 ) -> None:
     assert (await client.request(method, path, json=body)).status_code == 422
 
@@ -117,13 +169,16 @@ async def test_malformed_requests_are_refused(
         ("POST", f"/v1/ops/devices/{BIKE}/labels"),
         ("GET", f"/v1/ops/devices/{BIKE}/labels"),
         ("POST", "/v1/ops/labels/0000000000/revoke"),
+        ("POST", "/v1/ops/labels/0000000000/mounted"),
+        ("POST", "/v1/ops/labels/0000000000/reinstate"),
+        ("GET", "/v1/ops/label-keys"),
         ("GET", "/v1/ops/labels/0000000000.png"),
         ("GET", "/v1/ops/labels/0000000000.svg"),
         ("GET", f"/v1/ops/labels/sheet.pdf?device_id={BIKE}"),
     ],
 )
 async def test_all_of_it_is_for_operators(client: httpx.AsyncClient, method: str, path: str) -> None:
-    body = {"reason": "x"} if path.endswith("revoke") else None
+    body = {"reason": "x"} if path.endswith(("revoke", "mounted", "reinstate")) else None
     answer = await client.request(method, path, json=body, headers={"Authorization": "Bearer nobody"})
     assert answer.status_code == 401
 
@@ -136,6 +191,10 @@ def test_types_and_statuses_of_the_problems_are_stable() -> None:
         "forged-label": 403,
         "unknown-label": 404,
         "revoked-label": 410,
+        "suspended-label": 409,
+        "label-not-mountable": 409,
+        "label-key": 409,
+        "label-key-in-use": 409,
         "too-many-labels": 409,
         "no-label-in-photo": 422,
         "photo-too-large": 413,

@@ -155,8 +155,8 @@ DEVICE = (
     " created_at_ms) VALUES ('D000000001', 'bike', 1, '', 'ready', '', 0, 0)"
 )
 LABEL = (
-    "INSERT INTO label (id, device_id, generation, minted_at_ms, revoked_reason)"
-    " VALUES ('L000000001', 'D000000001', 1, 0, '')"
+    "INSERT INTO label (id, device_id, generation, minted_at_ms, key_id, suspended_reason, revoked_reason)"
+    " VALUES ('L000000001', 'D000000001', 1, 0, 'A', '', '')"
 )
 RIDER = "INSERT INTO rider (id, token_nonce, created_at_ms) VALUES ('R1', 'n', 0)"
 ACCOUNTS = "INSERT INTO account (id, kind, currency) VALUES ('a', 'wallet', 'EUR'), ('b', 'revenue', 'EUR')"

@@ -6,17 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from session_service.presence.distance import Place, distance_m
 from session_service.pricing.tariff import Tariff
 from session_service.sessions.machine import Event, Outcome
-from session_service.sessions.settlement import (
-    NOTHING,
-    SAME_PLACE_M,
-    Place,
-    Ride,
-    distance_m,
-    same_place,
-    settle,
-)
+from session_service.sessions.settlement import NOTHING, SAME_PLACE_M, Ride, same_place, settle
 
 TARIFF = Tariff(
     currency="EUR",

@@ -17,6 +17,7 @@ LANES: Final = 1  # that option has 4; a server of two cores keeps one for rider
 MIN_CHARS: Final = 12  # OWASP ASVS 4.0.3, 2.1.1
 MAX_CHARS: Final = 128  # the same, 2.1.2: longer ones only cost time
 MIN_DIFFERENT: Final = 5  # characters; "aaaaaaaaaaaa" is the first thing that is tried
+TELLING_CHARS: Final = 3  # a shorter name is in every other password
 
 _HASHER: Final = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
 
@@ -31,7 +32,8 @@ def hashed(password: str, name: str) -> str:
     if not MIN_CHARS <= len(plain) <= MAX_CHARS:
         msg = f"A password has {MIN_CHARS} to {MAX_CHARS} characters. Take a few words that do not belong together."
         raise PoorPasswordError(msg)
-    if len(set(plain)) < MIN_DIFFERENT or _normal(name).casefold() in plain.casefold():
+    has_name = len(name) >= TELLING_CHARS and _normal(name).casefold() in plain.casefold()
+    if has_name or len(set(plain)) < MIN_DIFFERENT:
         msg = f"Take a password with {MIN_DIFFERENT} different characters or more, and without the name in it."
         raise PoorPasswordError(msg)
     return _HASHER.hash(plain)

@@ -115,6 +115,66 @@ def test_a_refusal_is_one_line_that_says_what_to_do(installed: Unlatch, command:
     assert len(said.err.splitlines()) == 1
 
 
+PASSWORD = "eleven grey herons"
+
+
+def roles(unlatch: Unlatch) -> dict[str, list[str]]:
+    """Return role and kind of each operator that is listed, by name."""
+    lines = [line.split() for line in unlatch("operator", "list").out.splitlines()]
+    return {line[-1]: line[-3:-1] for line in lines}
+
+
+def test_the_first_operator_is_an_admin_and_others_what_is_said(installed: Unlatch) -> None:
+    for arguments in (["Ada"], ["Bea"], ["Cem", "--role", "technician"]):
+        assert installed("operator", "add", *arguments).status == 0
+    assert roles(installed) == {
+        "Ada": ["admin", "token"],
+        "Bea": ["viewer", "token"],
+        "Cem": ["technician", "token"],
+    }
+    assert installed("operator", "set-role", "Bea", "operator").status == 0
+    assert roles(installed)["Bea"] == ["operator", "token"]
+    assert installed("operator", "set-role", "Bea", "king").status == 2
+
+
+def test_a_person_has_a_password_and_no_token(installed: Unlatch, home: Path) -> None:
+    (home / "password").write_text(f"{PASSWORD}\n")
+    added = installed("operator", "add", "Ada", "--password-file", "password")
+    assert added.status == 0
+    assert "op_" not in added.out
+    assert PASSWORD not in added.out
+    assert roles(installed)["Ada"] == ["admin", "password"]
+    assert installed("operator", "set-password", "Ada", "--password-file", "password").status == 0
+
+
+def test_a_password_is_asked_for_twice(installed: Unlatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = iter([PASSWORD, PASSWORD, PASSWORD, PASSWORD + "!"])
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: next(typed))
+    assert installed("operator", "add", "Ada", "--password").status == 0
+    said = installed("operator", "set-password", "Ada")
+    assert (said.status, said.out) == (1, "")
+    assert "differ" in said.err
+
+
+@pytest.mark.parametrize(("file", "hint"), [("none", "--password-file"), ("poor", "12 to 128 characters")])
+def test_a_password_that_is_missing_or_poor_adds_nobody(installed: Unlatch, home: Path, file: str, hint: str) -> None:
+    (home / "poor").write_text("short\n")
+    said = installed("operator", "add", "Ada", "--password-file", file)
+    assert (said.status, said.out) == (1, "")
+    assert hint in said.err
+    assert roles(installed) == {}
+
+
+def test_codes_are_switched_on_with_what_an_app_reads_and_off(installed: Unlatch, home: Path) -> None:
+    (home / "password").write_text(f"{PASSWORD}\n")
+    installed("operator", "add", "Ada", "--password-file", "password")
+    said = installed("operator", "totp", "Ada")
+    assert re.fullmatch(r"otpauth://totp/Unlatch%20local:Ada\?secret=[A-Z2-7]{32}&issuer=Unlatch%20local\n", said.out)
+    assert roles(installed)["Ada"] == ["admin", "password+code"]
+    assert installed("operator", "totp", "Ada", "--off").status == 0
+    assert roles(installed)["Ada"] == ["admin", "password"]
+
+
 @pytest.mark.parametrize("name", ["", "a\nb", "x" * 61])
 def test_an_operators_name_fits_a_line(installed: Unlatch, name: str) -> None:
     assert installed("operator", "add", name).status == 2
@@ -276,6 +336,8 @@ def test_check_says_which_setting_is_wrong(unlatch: Unlatch, monkeypatch: pytest
         ("serve",),
         ("operator", "add", "Ada"),
         ("operator", "revoke", "Ada"),
+        ("operator", "set-role", "Ada", "viewer"),
+        ("operator", "totp", "Ada"),
         ("device", "import", "/dev/null"),
         ("label", "mint", "17"),
         ("label", "revoke", "X", "--reason", "x"),

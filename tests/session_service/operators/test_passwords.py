@@ -64,5 +64,9 @@ def test_a_password_that_can_be_guessed_is_refused(poor: str) -> None:
         passwords.hashed(poor, "Ada")
 
 
+def test_a_name_of_two_letters_may_be_in_it() -> None:
+    assert passwords.is_right(passwords.hashed(GOOD, "Re"), GOOD)
+
+
 def test_half_a_character_is_no_crash() -> None:
     assert not passwords.is_right(passwords.hashed(GOOD, "Ada"), "\ud800")

@@ -147,7 +147,13 @@ class SimulatedDevice:
             history_file=self._folder / folders.BODY_FILE,
         )
         ports = Ports(clock=self._clock, driver=self.lock, journal=self._journal, link=self.link, signer=self._signer)
-        self._agent = AgentDevice(self.device.id, self._command_keys.get, ports, self._making.limits)
+        self._agent = AgentDevice(
+            self.device.id,
+            self._command_keys.get,
+            ports,
+            self._making.limits,
+            config_revision=self.device.config_revision,
+        )
         self.lock.listen(self.feed)
         self._agent.start()
         self._arm()

@@ -39,6 +39,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         label: the text of the QR code on it.
         position: where it was put up.
         command_keys: public keys of the service in PEM, by key id.
+        config_revision: of the configuration that these keys are.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     position: Position
     command_keys: dict[str, str]
+    config_revision: int = 0
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -70,6 +70,7 @@ def _make(client: httpx.Client, wish: Wish, root: Path) -> folders.Device:
         label=label["text"],
         position=wish.position,
         command_keys=enrolled.command_keys,
+        config_revision=enrolled.config_revision,
     )
     certified = folders.Certified(private_pem(tls_key), enrolled.certificate_pem, enrolled.ca_pem)
     folders.write_device(root, device, private_pem(report_key), certified)

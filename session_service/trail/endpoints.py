@@ -18,7 +18,7 @@ ID_MAX: Final = 2_147_483_647  # the column is an INTEGER
 
 Who = Annotated[
     str | None,
-    Query(pattern=r"^(cli|labels|[a-z_-]{1,20}:[!-~]{1,50})$", description="Such as operator:ID, device:ID, rule:NAME."),
+    Query(pattern=r"^(cli|labels|[a-z_-]{1,20}:[!-~]{1,50})$", description="Such as operator:ID, device:ID, rule:NAME"),
 ]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from session_service import keyring
 from session_service.cli.common import Commands, add_command, ensure_current, read, say, settings_of
 from session_service.errors import SetupError
+from session_service.fleet import proofs
 from session_service.ledger import books
 from session_service.secrets import load_secrets
 from session_service.settings import Settings
@@ -20,12 +22,17 @@ OTHERS: Final = 0o077  # the mode bits of everybody but the owner
 
 def add_to(commands: Commands) -> None:
     """Add the command."""
-    add_command(
+    parser = add_command(
         commands,
         "check",
         _check,
         summary="see whether this installation can serve, and say what to do if not; exits 1 then",
-        example="unlatch check",
+        example="unlatch check\n  unlatch check --evidence",
+    )
+    parser.add_argument(
+        "--evidence",
+        action="store_true",
+        help="instead, verify every charge and every release against the reports that devices have signed",
     )
 
 
@@ -35,10 +42,20 @@ def _check(arguments: Namespace) -> int:
     except SetupError as error:
         say(f"settings: {error}")
         return 1
+    if arguments.evidence:
+        return _evidence(settings)
     say("settings: OK")
     parts = {"secrets": _secrets, "database": _database, "ledger": _ledger, "broker": _broker}
     results = [_passes(name, part, settings) for name, part in parts.items()]
     return 0 if all(results) else 1
+
+
+def _evidence(settings: Settings) -> int:
+    findings = read(settings, partial(proofs.check, civil_speed=settings.civil_speed))
+    for words in findings.violations:
+        say(words)
+    say(f"evidence: {len(findings.violations) or 'no'} violations ({findings.summary()})")
+    return 1 if findings.violations else 0
 
 
 def _passes(name: str, part: Callable[[Settings], str], settings: Settings) -> bool:

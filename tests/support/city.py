@@ -19,6 +19,7 @@ from broker.contract.codes import Bolt
 from broker.contract.messages import CommandReport, Report
 from session_service.commands.model import CommandRow
 from session_service.errors import Problem
+from session_service.fleet import proofs
 from session_service.fleet.reports import Verdict
 from session_service.ledger import books
 from session_service.pricing.tariff import Tariff
@@ -69,6 +70,8 @@ class City(RuleBasedStateMachine):
         self.commands: dict[str, CommandRow] = {}
 
     def teardown(self) -> None:
+        if hasattr(self, "street"):
+            assert proofs.check(self.connection, civil_speed=self.street.clock.speed).violations == []
         self.transaction.rollback()
         self.connection.close()
 

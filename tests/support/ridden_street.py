@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
 from broker.contract.codes import Bolt
+from session_service.fleet import proofs
 from session_service.ledger import books
 from session_service.pricing.tariff import Tariff
 from session_service.riders.token import RiderIdentity
@@ -36,6 +37,7 @@ def street_fixture(connection: Connection) -> Iterator[Street]:
     for kind in ("bike", "pod"):
         made.tariff(kind, TERMS)
     yield made
+    assert proofs.check(connection).violations == []
     assert books.check(connection) == []
     assert books.sum_minor(connection) == 0
 

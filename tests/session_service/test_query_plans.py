@@ -13,6 +13,7 @@ from session_service.commands import repository as commands
 from session_service.devices import heartbeats
 from session_service.devices import repository as devices
 from session_service.fleet import repository as fleet
+from session_service.keys import repository as keys
 from session_service.ledger import repository as ledger
 from session_service.prepared import Prepared
 from session_service.presence import repository as presence
@@ -53,6 +54,7 @@ def test_no_statement_reads_a_whole_table(connection: Connection, module: Module
         (sessions, "_DUE", "session_due"),
         (commands, "_OUTBOX", "command_outbox"),
         (commands, "_GIVE_UP", "command_unanswered"),
+        (keys, "_UNCONFIRMED", "device_state_unconfirmed"),
     ],
 )
 def test_what_is_asked_all_the_time_has_an_index_of_its_own(

@@ -41,7 +41,7 @@ from session_service.operators.guarding import ensure_guarded
 from session_service.pki.endpoints import router as pki_router
 from session_service.presence.endpoints import router as presence_router
 from session_service.presence.service import Presence
-from session_service.openapi import add_security
+from session_service.openapi import complete
 from session_service.pricing import service as pricing
 from session_service.pricing.endpoints import router as pricing_router
 from session_service.riders.endpoints import router as riders_router
@@ -86,7 +86,7 @@ class Service(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the API's description, with how to sign in."""
         if self.openapi_schema is None:
-            add_security(super().openapi(), self.state.settings.public_url)
+            complete(super().openapi(), self.state.settings.public_url)
         return super().openapi()
 
     def build_middleware_stack(self) -> ASGIApp:

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from session_service import metrics
@@ -56,7 +57,7 @@ async def _malformed(_request: Request, error: Exception) -> Response:
     return answer(MalformedError(detail, fields=wrong))
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -67,7 +68,17 @@ async def _http_error(_request: Request, error: Exception) -> Response:
         "status": error.status_code,
         "detail": "See /openapi.json for what this service answers.",
     }
-    return JSONResponse(body, error.status_code, error.headers, media_type=MEDIA_TYPE)
+    headers = error.headers
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(_methods(request))}
+    return JSONResponse(body, error.status_code, headers, media_type=MEDIA_TYPE)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return all methods of a path (RFC 9110 section 15.5.6). Starlette names those of the first of its routes only."""
+    routes = [route for route in iter_route_contexts(request.app.routes) if route.methods]
+    fitting = [route for route in routes if route.path_regex.match(request.scope["path"])]
+    return sorted({method for route in fitting for method in route.methods or ()})
 
 
 async def _our_fault(_request: Request, error: Exception) -> Response:

@@ -127,8 +127,10 @@ def set_wait(connection: Connection, key: str, now_ms: int, until_ms: int) -> No
 def take_back_failures(connection: Connection, own: str, shared: list[str]) -> None:
     """Forget the failures under ``own``, and as many under each of ``shared``, where they were counted too."""
     count = connection.execute(select(_FAILURES.c.failures).where(_FAILURES.c.key == own)).scalar() or 0
-    if count:
+    if not count:
+        return
+    for key in shared:  # one after the other, in the order in which failures are counted, or two could wait in a ring
         connection.execute(
-            update(_FAILURES).where(_FAILURES.c.key.in_(shared)).values(failures=_FAILURES.c.failures - count)
+            update(_FAILURES).where(_FAILURES.c.key == key).values(failures=_FAILURES.c.failures - count)
         )
-        connection.execute(delete(_FAILURES).where(_FAILURES.c.key == own))
+    connection.execute(delete(_FAILURES).where(_FAILURES.c.key == own))

@@ -180,6 +180,13 @@ def test_every_operation_of_the_document_is_in_the_table() -> None:
     assert not missing, f"add to TABLE in session_service/access.py who may do this: {sorted(missing)}"
 
 
+def test_the_table_has_no_operation_that_is_gone() -> None:
+    api = {Case(key).operation for key in TABLE if " /v1/" in key}
+    gone = api - {operation.name for operation in operations()}
+
+    assert not gone, f"take out of TABLE in session_service/access.py: {sorted(gone)}"
+
+
 def test_every_who_has_a_meaning_and_is_used() -> None:
     assert set(access.MEANING) == {*Role, *Other} == set(TABLE.values())
 

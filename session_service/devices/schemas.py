@@ -117,7 +117,10 @@ class AlertOut(BaseModel):
 
 
 class DeviceOut(BaseModel):
-    """A device, and what it last said of itself: ``age_s`` seconds ago, ``null`` if it has never been heard of."""
+    """A device, and what it last said of itself: ``age_s`` seconds ago, ``null`` if it has never been heard of.
+
+    It has the configuration ``config_revision``, and is to have ``config_wanted``.
+    """
 
     device_id: str
     number: int
@@ -138,6 +141,8 @@ class DeviceOut(BaseModel):
     lat: float | None
     lon: float | None
     outbox_depth: int
+    config_revision: int
+    config_wanted: int
     agent_version: str
     alerts: list[AlertOut]
 
@@ -166,6 +171,8 @@ class DeviceOut(BaseModel):
             lat=state.lat,
             lon=state.lon,
             outbox_depth=state.outbox_depth,
+            config_revision=state.config_revision,
+            config_wanted=state.config_wanted,
             agent_version=state.agent_version,
             alerts=[AlertOut.of(alert) for alert in seen.alerts],
             **cls._more(seen),

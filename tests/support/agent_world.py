@@ -114,6 +114,7 @@ class World:
         self.journal = FrailJournal(journal_path, Synchronous.OFF, keep_acked=keep_acked)
         self.limits = limits or Limits()
         self.ids = 0
+        self.key: PrivateKey = COMMAND_KEY
         self._boot()
 
     def _boot(self) -> None:
@@ -156,9 +157,10 @@ class World:
         return Command(**(fields | changes))  # type: ignore[arg-type]
 
     def send(
-        self, message: Command | Config | ReportAck, *, retained: bool = False, key: PrivateKey = COMMAND_KEY
+        self, message: Command | Config | ReportAck, *, retained: bool = False, key: PrivateKey | None = None
     ) -> None:
-        """Deliver a message of the service, signed by ``key``."""
+        """Deliver a message of the service, signed by ``key`` or else by the world's."""
+        key = key or self.key
         channel = CHANNELS[type(message)]
         token = sign(message, key, key_id(key.public_key()))
         self.device.feed(

@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from broker.contract.codes import Action, Reason, Result
-from broker.contract.messages import Command, CommandReport
+from broker.contract.envelope import Rejection
+from broker.contract.jws import PrivateKey
+from broker.contract.keys import key_id, new_command_key, public_pem
+from broker.contract.messages import Command, CommandReport, Config
 from device_agent.core.events import LinkDown
 from device_agent.core.limits import Limits
 from device_agent.drivers.memory import MovedBy
 from device_agent.errors import DriverError
-from tests.support.agent_world import World
+from tests.support.agent_world import DEVICE, World
 
 TIGHT = Limits(commands_kept=4, telemetry_limit=3, full_limit=6, notice_limit=9, window=3)
 MILLISECONDS = st.sampled_from([0, 1, 49, 51, 249, 251, 999, 1_001, 5_001, 31_000])
@@ -30,6 +33,7 @@ class AnyOrder(RuleBasedStateMachine):
     @initialize(movement_ms=st.sampled_from([0, 100, 1_000]))
     def begin(self, movement_ms: int) -> None:
         self.world = World(movement_ms=movement_ms, limits=TIGHT, keep_acked=True)
+        self.gone: PrivateKey = new_command_key()
         self.sent: dict[str, Command] = {}
         self.cancelled_at: dict[str, int] = {}
         self.tokens: dict[int, bytes] = {}
@@ -58,6 +62,28 @@ class AnyOrder(RuleBasedStateMachine):
         saved = {record.id: record.result for record in self.world.journal.snapshot().commands}
         if saved.get(cancel.id) is Result.DONE:
             self.cancelled_at.setdefault(command.id, moves_before)
+
+    @rule(keep=st.booleans(), retained=st.booleans(), full=st.booleans())
+    def configure(self, *, keep: bool, retained: bool, full: bool) -> None:
+        """Have the next key listed, with or without the present ones; each revision is above the last."""
+        key = new_command_key()
+        listed = [self.world.key, key] if keep else [key]
+        pems = {key_id(one.public_key()): public_pem(one.public_key()) for one in listed}
+        revision = self.world.device.agent.config_revision + 1
+        self.world.journal.full = full
+        self.world.send(Config(version=1, device=DEVICE, revision=revision, command_keys=pems), retained=retained)
+        self.world.journal.full = False
+        self.world.pass_ms(60_000)  # the card is well again, and everything is on it
+        assert self.world.device.agent.config_revision == revision
+        self.gone, self.world.key = self.gone if keep else self.world.key, key
+
+    @rule(command=commands)
+    def deliver_with_a_key_that_is_out(self, command: Command) -> None:
+        rejections = self.world.device.agent.rejections
+        moves, refused = len(self.world.lock.history), rejections[Rejection.UNKNOWN_KEY]
+        self.world.send(command, key=self.gone)
+        assert rejections[Rejection.UNKNOWN_KEY] == refused + 1
+        assert len(self.world.lock.history) == moves
 
     @rule(duration_ms=MILLISECONDS)
     def wait(self, duration_ms: int) -> None:

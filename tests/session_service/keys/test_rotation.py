@@ -10,6 +10,7 @@ import pytest
 from broker.contract import keys
 from broker.contract.envelope import Rejection
 from session_service import keyring
+from session_service.cli import main
 from session_service.keyring import By, Keyring
 from simulators.bodies import SimulatedDevice
 from tests.support.world import Rider, World, until
@@ -74,6 +75,40 @@ async def test_keys_change_without_a_refusal(town: World) -> None:
     await until_obeyed(bike, new)
     await ride(rider, bike)
     assert not bike._agent.agent.rejections
+
+
+async def test_riders_notice_nothing_while_an_operator_changes_the_key(
+    town: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bikes = [await town.device() for _ in range(3)]
+    monkeypatch.setenv("UNLATCH_SECRETS_DIR", str(folder(town)))
+    monkeypatch.setenv("UNLATCH_DATABASE_URL", town.context.settings.database_url)
+    over = asyncio.Event()
+
+    async def rides(bike: SimulatedDevice) -> int:
+        rider, count = await town.rider(funds_minor=20_000), 0
+        while not over.is_set():
+            await ride(rider, bike)
+            count += 1
+        return count
+
+    async def keys_command(name: str) -> int:
+        return await asyncio.to_thread(main, ["keys", name])
+
+    riding = [asyncio.create_task(rides(bike)) for bike in bikes]
+    old = town.context.secrets.command_key_id
+    assert await keys_command("rotate") == 0
+    assert await keys_command("activate") == 1  # at once: nobody has confirmed
+    await until(lambda: keys_command("activate"), lambda status: status == 0)
+    await until(lambda: keys_command("retire"), lambda status: status == 0)
+    new = keyring.read(folder(town)).current.key_id
+    for bike in bikes:
+        await until_obeyed(bike, new)
+    over.set()
+    assert all(count > 0 for count in await asyncio.gather(*riding))
+    assert old != new
+    assert "3 of 3 devices in service have not confirmed" in capfd.readouterr().err
+    assert not any(bike._agent.agent.rejections for bike in bikes)
 
 
 async def test_a_device_that_was_away_for_all_of_it_is_reached_by_a_key_that_it_knows(town: World) -> None:

@@ -131,18 +131,29 @@ async def answer_once(
     Raises:
         KeyReusedError: the key was used for another request.
     """
+    return (await database.write(lambda c: answer_of(c, named, now_ms, work, may_repeat))).response()
 
-    def unit(connection: Connection) -> Answer:
-        if (stored := claim(connection, named, now_ms)) is not None:
-            answer = Answer(stored.status or 200, stored.answer or "")
-            if may_repeat is not None:
-                may_repeat(connection, answer)
-            return answer
-        answer = work(connection)
-        _keep(connection, named, answer)
+
+def answer_of(
+    connection: Connection,
+    named: Once,
+    now_ms: int,
+    work: Callable[[Connection], Answer],
+    may_repeat: Callable[[Connection, Answer], None] | None = None,
+) -> Answer:
+    """``answer_once``, as a part of a unit of work.
+
+    Raises:
+        KeyReusedError: the key was used for another request.
+    """
+    if (stored := claim(connection, named, now_ms)) is not None:
+        answer = Answer(stored.status or 200, stored.answer or "")
+        if may_repeat is not None:
+            may_repeat(connection, answer)
         return answer
-
-    return (await database.write(unit)).response()
+    answer = work(connection)
+    _keep(connection, named, answer)
+    return answer
 
 
 _TABLE: Final = table_of(IdempotencyRow)

@@ -10,12 +10,12 @@ from sqlalchemy import Connection
 
 from session_service.context import Context, InContext
 from session_service.errors import SetupError
-from session_service.idempotency import Answer, OnceOf, answer_once
+from session_service.idempotency import Answer, OnceOf, answer_of, answer_once
 from session_service.keys import service as configurations
 from session_service.pki import folder as files
-from session_service.pki import service
+from session_service.pki import repository, service
 from session_service.pki.authority import Authority
-from session_service.pki.errors import NoAuthorityError
+from session_service.pki.errors import NoAuthorityError, WrongClaimError
 from session_service.pki.model import DeviceCertificate
 from session_service.pki.schemas import CredentialsOut, EnrolmentIn, RenewalIn
 
@@ -24,18 +24,29 @@ router = APIRouter(tags=["device identity"])
 
 @router.post("/v1/enrolments", status_code=201, response_model=CredentialsOut)
 async def enrol(context: InContext, named: OnceOf, wish: EnrolmentIn) -> Response:
-    """Let a device in that shows its claim code. Each request costs a try; a repeat with its key costs none."""
+    """Let a device in that shows its claim code. A wrong code costs one of five tries."""
     signer, now_ms, application = authority(context), context.clock.now_ms(), wish.application()
-    tried = await context.database.write(lambda c: service.take_try(c, wish.device_id))
     secret = context.secrets.token_secret
 
     def work(connection: Connection) -> Answer:
-        made = service.enrol(connection, signer, secret, application, tried=tried, now_ms=now_ms)
+        made = service.enrol(connection, signer, secret, application, now_ms)
         ring = context.secrets.command_keys.ring
         revision = configurations.provision(connection, wish.device_id, ring, now_ms)
         return _answer(context, signer, made, revision)
 
-    return await answer_once(context.database, named, now_ms, work)
+    def unit(connection: Connection) -> Answer | WrongClaimError:
+        repository.lock_device(connection, wish.device_id)  # tries are counted one after the other
+        try:
+            with connection.begin_nested():
+                return answer_of(connection, named, now_ms, work)
+        except WrongClaimError as wrong:
+            service.count_wrong(connection, wish.device_id)
+            return wrong  # raised only when the count has been committed
+
+    outcome = await context.database.write(unit)
+    if isinstance(outcome, WrongClaimError):
+        raise outcome
+    return outcome.response()
 
 
 @router.post("/v1/enrolments/renewals", status_code=201, response_model=CredentialsOut)

@@ -24,10 +24,7 @@ _NEWEST_CLAIM: Final = (
     .limit(1)
 )
 _TRY: Final = (
-    update(_CLAIM)
-    .where(_CLAIM.c.device_id == bindparam("device_"), *_IS_OPEN, _CLAIM.c.tries < bindparam("max_"))
-    .values(tries=_CLAIM.c.tries + 1)
-    .returning(_CLAIM.c.id)
+    update(_CLAIM).where(_CLAIM.c.device_id == bindparam("device_"), *_IS_OPEN).values(tries=_CLAIM.c.tries + 1)
 )
 _USE: Final = update(_CLAIM).where(_CLAIM.c.id == bindparam("claim_"), *_IS_OPEN).values(used_at_ms=bindparam("now_"))
 _VOID: Final = (
@@ -88,9 +85,9 @@ def newest_claim(connection: Connection, device_id: str) -> DeviceClaim | None:
     return first(connection, DeviceClaim, _NEWEST_CLAIM, device_=device_id)
 
 
-def take_try(connection: Connection, device_id: str, max_tries: int) -> bool:
-    """Count a try of the device's open claim; return ``False`` if there is none, or it has no try left."""
-    return connection.execute(_TRY, {"device_": device_id, "max_": max_tries}).first() is not None
+def count_try(connection: Connection, device_id: str) -> None:
+    """Count a try of the device's open claim, if it has one."""
+    connection.execute(_TRY, {"device_": device_id})
 
 
 def use_claim(connection: Connection, claim_id: str, now_ms: int) -> bool:

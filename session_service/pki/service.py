@@ -35,7 +35,7 @@ from session_service.pki.errors import (
 from session_service.pki.model import DeviceCertificate, DeviceClaim, DeviceKey
 
 CLAIM_MS: Final = 86_400_000  # 24 h: registered in the morning, mounted by the evening
-MAX_TRIES: Final = 5  # people mistype twice; each request costs one, whatever comes of it
+MAX_TRIES: Final = 5  # wrong codes; people mistype twice
 DAY_MS: Final = 86_400_000
 MAX_CERTIFICATES_A_DAY: Final = 20  # one in 60 days is usual; an agent that dies while it renews asks for some more
 
@@ -67,12 +67,9 @@ def new_claim(connection: Connection, device_id: str, now_ms: int) -> DeviceClai
     return claim
 
 
-def take_try(connection: Connection, device_id: str) -> bool:
-    """Count a try of a device's claim, before the code is looked at; return whether there was one left.
-
-    In a transaction of its own: the try is spent even if what follows fails, and many at once get no more than five.
-    """
-    return repository.take_try(connection, device_id, MAX_TRIES)
+def count_wrong(connection: Connection, device_id: str) -> None:
+    """Count a wrong code for a device's open claim. The caller has locked the device since before it was compared."""
+    repository.count_try(connection, device_id)
 
 
 # -- Enrolment
@@ -89,15 +86,14 @@ def application(device_id: str, claim: str, csr_pem: str, report_key_pem: str) -
 
 
 def enrol(
-    connection: Connection, signer: Authority, secret: bytes, asked: Application, *, tried: bool, now_ms: int
+    connection: Connection, signer: Authority, secret: bytes, asked: Application, now_ms: int
 ) -> DeviceCertificate:
     """Let a device in: use its claim, make its report key the current one, and return its certificate.
 
     What the device had before is worth nothing from then on: its certificates are revoked, its key is history.
-    ``tried`` is what ``take_try`` said about this request.
 
     Raises:
-        WrongClaimError: the code is wrong, or there is no such device.
+        WrongClaimError: the code is wrong, or there is no such device; ``count_wrong`` is then the caller's to call.
         ClaimOverError: the claim was used, is too old, or was tried too often.
         KeyUsedError: the device had this report key before.
     """
@@ -105,7 +101,7 @@ def enrol(
     if repository.lock_device(connection, device_id) is not False:
         raise _wrong_claim()
     claim = repository.newest_claim(connection, device_id)
-    _check_claim(claim, secret, asked, tried=tried, now_ms=now_ms)
+    _check_claim(claim, secret, asked, now_ms)
     if claim is None or not repository.use_claim(connection, claim.id, now_ms):
         msg = f"It has been used. {ASK_FOR_CLAIM}"
         raise ClaimOverError(msg)
@@ -117,15 +113,15 @@ def enrol(
     return certificate
 
 
-def _check_claim(claim: DeviceClaim | None, secret: bytes, asked: Application, *, tried: bool, now_ms: int) -> None:
+def _check_claim(claim: DeviceClaim | None, secret: bytes, asked: Application, now_ms: int) -> None:
     if claim is None:
         raise _wrong_claim()
     is_open = claim.used_at_ms is None
-    if is_open and not tried:
+    if is_open and claim.tries >= MAX_TRIES:
         msg = f"It was tried {MAX_TRIES} times. {ASK_FOR_CLAIM}"
         raise ClaimOverError(msg)
     if not is_code(secret, asked.device_id, claim.id, asked.claim):
-        raise _wrong_claim(MAX_TRIES - claim.tries if is_open else 0)
+        raise _wrong_claim(MAX_TRIES - claim.tries - 1 if is_open else 0)
     if now_ms >= claim.expires_at_ms:
         msg = f"It was good for {CLAIM_MS // 3_600_000} hours. {ASK_FOR_CLAIM}"
         raise ClaimOverError(msg)

@@ -11,7 +11,6 @@ import httpx
 import pytest
 from sqlalchemy import Connection
 
-from broker.contract.keys import new_report_key, public_pem
 from session_service.access import Role
 from session_service.devices import service as devices
 from session_service.labels.token import LabelKeys
@@ -26,6 +25,7 @@ from session_service.sessions.moves import Because
 from session_service.sessions.service import Sessions
 from simulators.bodies import SimulatedDevice
 from tests.support.attacks import operations
+from tests.support.enrolling import Keys
 from tests.support.people import signed_in
 from tests.support.towns import Town, still
 
@@ -96,9 +96,31 @@ async def a_resume(town: Town) -> tuple[str, Any, Any]:
 
 
 async def a_device(_town: Town) -> tuple[str, Any, Any]:
-    pem = public_pem(new_report_key().public_key())
-    bodies = [{"kind": "bike", "number": next(_numbers), "report_key_pem": pem} for _ in range(2)]
+    bodies = [{"kind": "bike", "number": next(_numbers)} for _ in range(2)]
     return "/v1/ops/devices", *bodies  # type: ignore[return-value]
+
+
+async def an_enrolment(town: Town) -> tuple[str, Any, Any]:
+    path, body, _ = await a_device(town)
+    made = (await post(town, path, body, a_key())).json()
+    return "/v1/enrolments", Keys().application(made), Keys().application(made)
+
+
+async def a_renewal(town: Town) -> tuple[str, Any, Any]:
+    keys = Keys()
+    path, body, _ = await a_device(town)
+    made = (await post(town, path, body, a_key())).json()
+    await post(town, "/v1/enrolments", keys.application(made), a_key())
+    device_id = made["device_id"]
+    return "/v1/enrolments/renewals", keys.renewal(device_id), keys.renewal(device_id)
+
+
+async def a_claim(town: Town) -> tuple[str, Any, Any]:
+    return f"/v1/ops/devices/{town.ids['device_id']}/claims", WHY, OTHER_WHY
+
+
+async def a_revoked_device(town: Town) -> tuple[str, Any, Any]:
+    return f"/v1/ops/devices/{(await connected(town)).device.id}/revoke", WHY, OTHER_WHY
 
 
 async def a_maintenance(town: Town) -> tuple[str, Any, Any]:
@@ -277,6 +299,10 @@ CASES: Final[dict[str, Prepare]] = {
     "/v1/sessions/{session_id}/pause": a_pause,
     "/v1/sessions/{session_id}/resume": a_resume,
     "/v1/ops/devices": a_device,
+    "/v1/enrolments": an_enrolment,
+    "/v1/enrolments/renewals": a_renewal,
+    "/v1/ops/devices/{device_id}/claims": a_claim,
+    "/v1/ops/devices/{device_id}/revoke": a_revoked_device,
     "/v1/ops/devices/{device_id}/maintenance": a_maintenance,
     "/v1/ops/devices/{device_id}/ready": a_ready,
     "/v1/ops/devices/{device_id}/alerts/{kind}/clear": a_cleared_alert,

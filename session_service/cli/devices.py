@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from session_service.cli.common import Commands, actor, add_command, add_group, clock_of, read, say, settings_of, write
-from session_service.cli.pki import publish
+from session_service.cli.pki import has_authority, publish
 from session_service.devices import repository, service
 from session_service.devices.errors import UnknownDeviceError
 from session_service.devices.model import Device, Kind, Service
@@ -65,18 +65,18 @@ def add_to(commands: Commands) -> None:
         "claim",
         _claim,
         summary="give a device whose keys are lost a new claim code, once and for 24 hours; prints it as JSON",
-        example='unlatch device claim 17 --why "its card died"',
+        example='unlatch device claim 17 --reason "its card died"',
     )
     revoke = add_command(
         group,
         "revoke",
         _revoke,
         summary="take a device out for good: it is never let again, and nothing that it says counts",
-        example='unlatch device revoke 17 --why "stolen from the harbour"',
+        example='unlatch device revoke 17 --reason "stolen from the harbour"',
     )
     for command in (claim, revoke):
         command.add_argument("device", metavar="DEVICE", help="its id, or the number on it")
-        command.add_argument("--why", required=True, type=_why, help="for the audit")
+        command.add_argument("--reason", "--why", required=True, type=_why, help="for the audit")
 
 
 def _add(arguments: Namespace) -> int:
@@ -126,7 +126,7 @@ def _why(text: str) -> str:
 def _claim(arguments: Namespace) -> int:
     settings = settings_of(arguments)
     secrets = load_secrets(settings.secrets_dir)
-    by = By(actor(), arguments.why, clock_of(settings).now_ms())
+    by = By(actor(), arguments.reason, clock_of(settings).now_ms())
     claim = write(settings, lambda c: service.give_claim(c, find(c, arguments.device).id, by))
     say(ClaimOut.of_claim(claim).with_code(secrets).model_dump_json())
     return 0
@@ -134,10 +134,11 @@ def _claim(arguments: Namespace) -> int:
 
 def _revoke(arguments: Namespace) -> int:
     settings = settings_of(arguments)
-    by = By(actor(), arguments.why, clock_of(settings).now_ms())
+    by = By(actor(), arguments.reason, clock_of(settings).now_ms())
     seen = write(settings, lambda c: service.revoke(c, find(c, arguments.device).id, by))
     say(f"Device {seen.device.id} is revoked.")
-    say(publish(settings))
+    if has_authority(settings):
+        say(publish(settings))
     return 0
 
 

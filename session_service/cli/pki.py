@@ -40,6 +40,11 @@ def add_to(commands: Commands) -> None:
     )
 
 
+def has_authority(settings: Settings) -> bool:
+    """Return whether the installation has an authority, and so somebody to tell who is out."""
+    return files.key_path_of(files.folder_of(settings.secrets_dir), files.CA).exists()
+
+
 def publish(settings: Settings) -> str:
     """Write who is out for the broker; return what to tell the person who asked."""
     folder = files.folder_of(settings.secrets_dir)

@@ -34,6 +34,7 @@ bench: setup-demo ## measure scan-to-unlock against its floor (3 minutes; writes
 soak: setup ## check the rules with many more histories, plant faults in them, and replay TRIPS=DIR, a folder of real trips
 	UNLATCH_RULES_BATCHES=100 UNLATCH_RULES_FIRST=1000 $(PYTEST) tests/session_service/sessions/test_rules_machine.py
 	$(BIN)/python tests/session_service/sessions/planted_faults.py
+	UNLATCH_FUZZ_EXAMPLES=200 $(PYTEST) tests/session_service/test_schemathesis.py
 	@if [ -z "$(TRIPS)" ]; then echo "soak: no replay; name a folder of trips for it: make soak TRIPS=DIR"; else \
 	$(BIN)/unlatch-sim replay "$(TRIPS)" --trips 20000 --speed 3600 --out build/soak/report.json; fi
 

@@ -19,7 +19,7 @@ class By(StrEnum):
 
     ADDRESS = "address"  # IPv4, or the first 64 bits of IPv6: so much is one customer's (RFC 6177)
     CALLER = "caller"  # the token, in a header or a cookie; who sends none is counted by the address alone
-    LABEL = "label"  # what stands on the device, whoever asks
+    LABEL = "label"  # whoever asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,15 @@ STARTS: Final = Limit("starts", By.CALLER, 30, MINUTE_S, "a rider presses again 
 STARTS_FROM: Final = Limit(
     "starts-from", By.ADDRESS, 600, MINUTE_S, "a crowd behind one address; forged labels cost more", failed_cost=20
 )
-STARTS_OF: Final = Limit(
-    "starts-of", By.LABEL, 30, MINUTE_S, "each may send the device a command, and its battery is small"
-)
 IDENTIFICATIONS: Final = Limit(
-    "identifications", By.CALLER, 10, MINUTE_S, "each makes a thing in the street light up and sound", failed_cost=2
+    "identifications", By.CALLER, 10, MINUTE_S, "a rider in doubt asks once or twice", failed_cost=2
 )
+IDENTIFICATIONS_OF: Final = Limit(
+    "identifications-of", By.LABEL, 6, MINUTE_S, "whoever asks: each makes a thing in the street sound, on a battery"
+)
+"""Taken by the endpoint, which knows the label. Starts have none of this kind: it would let anybody keep all others
+from a thing, and a Start that sends a command costs whoever presses it."""
+
 ENROLMENTS: Final = Limit(
     "enrolments", By.ADDRESS, 100, HOUR_S, "a depot sets up its bikes; ten wrong claims and it is over", failed_cost=10
 )
@@ -90,4 +93,6 @@ ROUTES: Final[dict[tuple[str, str], tuple[Limit, ...]]] = {
 LABEL_PAGES: Final = "/L/"
 LABEL_PAGE_LIMITS: Final = (SCANS_FROM,)  # the page says whether a label is genuine, so it is a scan
 
-ALL_LIMITS: Final = tuple(dict.fromkeys((REQUESTS, *(limit for row in ROUTES.values() for limit in row), STARTS_OF)))
+ALL_LIMITS: Final = tuple(
+    dict.fromkeys((REQUESTS, *(limit for row in ROUTES.values() for limit in row), IDENTIFICATIONS_OF))
+)

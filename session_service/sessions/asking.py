@@ -21,6 +21,7 @@ from session_service.context import Context
 from session_service.errors import Problem
 from session_service.idempotency import Answer, IdempotencyKey, Once, claim, once
 from session_service.labels.token import LabelParts
+from session_service.limits.counting import Limits
 from session_service.presence.distance import Position
 from session_service.presence.service import Shown
 from session_service.riders import service as riders
@@ -68,6 +69,7 @@ class Asking:
     rider: RiderIdentity
     named: Once
     wait_s: float
+    limits: Limits
 
     async def start(self, parts: LabelParts, shown: Shown) -> Response:
         """Start a session with a label that is genuine: 201 with the outcome, or 202 while there is none."""
@@ -144,6 +146,7 @@ async def asking(request: Request, key: IdempotencyKey = None, prefer: Prefer = 
         rider=await signed_in_rider(request),
         named=await once(request, key),
         wait_s=wait_s(prefer),
+        limits=parts.limits,
     )
 
 

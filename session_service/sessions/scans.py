@@ -21,6 +21,7 @@ from session_service.idempotency import Answer, IdempotencyKey, Once, answer_onc
 from session_service.labels.errors import PhotoFormatError
 from session_service.labels.reader import PHOTO_MAX_BYTES, PhotoReader
 from session_service.labels.token import LabelParts, looks_like_label
+from session_service.limits.table import IDENTIFICATIONS_OF
 from session_service.presence.distance import Position
 from session_service.presence.schemas import PositionIn, position_of
 from session_service.presence.service import Ask
@@ -171,6 +172,7 @@ async def show_itself(asking: InAsking, wish: IdentifyIn) -> Response:
     sessions, clock = asking.sessions, asking.context.clock
     issued: list[CommandRow] = []
     parts = sessions.genuine_label(wish.label)
+    asking.limits.take(IDENTIFICATIONS_OF, parts.label_id)
 
     def work(connection: Connection) -> Answer:
         issued.extend(identify(connection, sessions, clock, asking.rider, parts).commands)

@@ -217,3 +217,12 @@ def test_no_factor_makes_a_limit_nothing() -> None:
     limits.take(limit, "a")
     with pytest.raises(TooManyRequestsError):
         limits.take(limit, "a")
+
+
+def test_a_limit_by_label_counts_whoever_asks() -> None:
+    limits = Limits(now_s=lambda: 0.0)
+    for _ in range(table.IDENTIFICATIONS_OF.amount):
+        limits.take(table.IDENTIFICATIONS_OF, "label A")
+    limits.take(table.IDENTIFICATIONS_OF, "label B")
+    with pytest.raises(TooManyRequestsError):
+        limits.take(table.IDENTIFICATIONS_OF, "label A")

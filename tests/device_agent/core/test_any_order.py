@@ -18,11 +18,17 @@ from device_agent.core.events import LinkDown
 from device_agent.core.limits import Limits
 from device_agent.drivers.memory import MovedBy
 from device_agent.errors import DriverError
-from tests.support.agent_world import DEVICE, World
+from tests.support.agent_world import COMMAND_KEY, DEVICE, World
 
 TIGHT = Limits(commands_kept=4, telemetry_limit=3, full_limit=6, notice_limit=9, window=3)
 MILLISECONDS = st.sampled_from([0, 1, 49, 51, 249, 251, 999, 1_001, 5_001, 31_000])
 MOVING = st.sampled_from([Action.UNLOCK, Action.LOCK])
+
+
+KEYS: list[PrivateKey] = [COMMAND_KEY, *(new_command_key() for _ in range(3))]
+PEMS = {key: {key_id(key.public_key()): public_pem(key.public_key())} for key in KEYS}
+STRANGER = new_command_key()
+DAY_MS = 86_400_000
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -33,7 +39,7 @@ class AnyOrder(RuleBasedStateMachine):
     @initialize(movement_ms=st.sampled_from([0, 100, 1_000]))
     def begin(self, movement_ms: int) -> None:
         self.world = World(movement_ms=movement_ms, limits=TIGHT, keep_acked=True)
-        self.gone: PrivateKey = new_command_key()
+        self.gone: PrivateKey = STRANGER
         self.sent: dict[str, Command] = {}
         self.cancelled_at: dict[str, int] = {}
         self.tokens: dict[int, bytes] = {}
@@ -66,16 +72,19 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(keep=st.booleans(), retained=st.booleans(), full=st.booleans())
     def configure(self, *, keep: bool, retained: bool, full: bool) -> None:
         """Have the next key listed, with or without the present ones; each revision is above the last."""
-        key = new_command_key()
+        key = KEYS[(KEYS.index(self.world.key) + 1) % len(KEYS)]
         listed = [self.world.key, key] if keep else [key]
-        pems = {key_id(one.public_key()): public_pem(one.public_key()) for one in listed}
+        pems = {name: pem for one in listed for name, pem in PEMS[one].items()}
         revision = self.world.device.agent.config_revision + 1
         self.world.journal.full = full
         self.world.send(Config(version=1, device=DEVICE, revision=revision, command_keys=pems), retained=retained)
         self.world.journal.full = False
-        self.world.pass_ms(60_000)  # the card is well again, and everything is on it
+        while self.world.device.agent.config_revision != revision and self.world.clock.now_ms < DAY_MS:
+            self.world.pass_ms(1_000)  # the card is well again, and everything is tried again
         assert self.world.device.agent.config_revision == revision
-        self.gone, self.world.key = self.gone if keep else self.world.key, key
+        if not keep or self.gone is key:
+            self.gone = STRANGER if keep else self.world.key
+        self.world.key = key
 
     @rule(command=commands)
     def deliver_with_a_key_that_is_out(self, command: Command) -> None:

@@ -151,9 +151,10 @@ def test_the_revision_of_the_command_keys_is_kept(wish: Wish, service: StubServi
     assert load(enrol(wish)).values.config_revision == 7
 
 
-def test_a_claim_is_not_taken_elsewhere(wish: Wish, service: StubService) -> None:
-    service.refusal = 307, f"{service.url}/elsewhere".encode()
-    with pytest.raises(ServiceError, match="307"):
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_claim_is_not_taken_elsewhere(wish: Wish, service: StubService, status: int) -> None:
+    service.refusal = status, f"{service.url}/elsewhere".encode()
+    with pytest.raises(ServiceError, match=f"answered {status}"):
         enrol(wish)
     assert len(service.bodies) == 1
 

@@ -38,6 +38,14 @@ def test_the_example_in_the_help_is_good(tmp_path: Path) -> None:
         ('key_file = "device_key.pem"', "", "belong together"),
         ('ca_file = "ca.pem"', "", "broker.ca_file"),
         ("[broker]", "[broker", "not TOML"),
+        ('report_key_file = "report_key.pem"', "", "report_key_pkcs11"),
+        ("# report_key_pkcs11", "report_key_pkcs11", "in one place"),
+        ('ca_file = "ca.pem"', "plain_tcp = true", "without TLS"),
+        (
+            EXAMPLE[EXAMPLE.index("ca_file") : EXAMPLE.index("# plain_tcp")],
+            "plain_tcp = true\n",
+            "on this machine",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, before: str, after: str, names: str) -> None:
@@ -47,6 +55,13 @@ def test_a_wrong_setting_is_named(tmp_path: Path, before: str, after: str, names
         load(file)
     assert str(file) in str(caught.value)
     assert names in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_a_broker_on_this_machine_may_do_without_tls(tmp_path: Path, host: str) -> None:
+    head = EXAMPLE.replace("broker.example.org", host)
+    text = head[: head.index("ca_file")] + "plain_tcp = true\n"
+    assert load(write(tmp_path, text)).values.broker.plain_tcp
 
 
 def test_missing_settings_name_the_option(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 1.0  # an operator who has changed a key waits for the first answers
 AT_ONCE: Final = 500  # configurations published in one look, 50 ms of signing; 10,000 devices have theirs in 20 s
 AGAIN_AFTER_MS: Final = 60_000  # a device that is there has answered long before; the broker may have lost the message
+ALL_EVERY_MS: Final = 60_000  # a look at 10,000 devices takes a reader 30 ms
 ORPHANED: Final = "command_keys"
 """Kind of the alert for a device that obeys nothing but lost keys."""
 
@@ -38,6 +39,7 @@ class Configurations:
         self._keys = secrets.command_keys
         self._dispatcher = dispatcher
         self._settled: int | None = None  # the keyring that was taken over last
+        self._all_at_ms = 0
         self._after = ""  # the device at which the last look ended
         self._published: dict[str, tuple[int, int]] = {}  # revision and moment, of devices that have not confirmed
 
@@ -59,14 +61,23 @@ class Configurations:
         """
         if self._keys.refresh():
             logger.info("command keys changed current=%s listed=%s", self._keys.current_id, list(self._keys.listed))
-        if self._settled != self._keys.ring.number:
+        if self._settled != self._keys.ring.number or await self._is_any_behind():
             await self._settle()
         waiting = await self._database.read(partial(keys.unconfirmed, after=self._after, limit=AT_ONCE))
         self._after = waiting[-1].device_id if len(waiting) == AT_ONCE else ""
         if any(device.said > device.revision for device in waiting):
             await self._settle()  # a backup was put back: the next look finds revisions that those devices take
+            return
         for device in waiting:
             await self._see_to(device)
+
+    async def _is_any_behind(self) -> bool:
+        """Look at all devices now and then: one may have been set up while the keys were being changed."""
+        now_ms = self._clock.now_ms()
+        if now_ms < self._all_at_ms:
+            return False
+        self._all_at_ms = now_ms + ALL_EVERY_MS
+        return await self._database.read(partial(keys.is_any_behind, ring=self._keys.ring))
 
     async def _settle(self) -> None:
         ring = self._keys.ring

@@ -134,6 +134,12 @@ def desire(connection: Connection, keyring: int, key_ids: str, now_ms: int) -> i
     return made
 
 
+def is_any_due(connection: Connection, keyring: int, key_ids: str) -> bool:
+    """Return whether ``desire`` would give any device a new configuration."""
+    due = _DUE.limit(1).params(keyring_=keyring, key_ids_=key_ids, now_=0)
+    return connection.execute(due).first() is not None
+
+
 def unconfirmed(connection: Connection, after: str, limit: int) -> list[Unconfirmed]:
     """Return devices past ``after``, in the order of their ids, that have not confirmed what is desired."""
     rows = connection.execute(_UNCONFIRMED, {"after_": after, "limit_": limit})

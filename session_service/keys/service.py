@@ -14,7 +14,7 @@ from session_service.keys.model import DeviceConfig
 from session_service.keys.repository import Standing, Unconfirmed
 from session_service.secrets import CommandKeys
 
-__all__ = ["Standing", "Unconfirmed", "config_for", "provision", "settle", "signer_for", "standing", "unconfirmed"]
+__all__ = ["Standing", "Unconfirmed"]  # used by those who publish
 
 RULE: Final = "rule:keyring"
 
@@ -53,6 +53,11 @@ def settle(connection: Connection, ring: Keyring, now_ms: int) -> int:
             connection, at_ms=now_ms, actor=RULE, action="keys.configure", subject=f"keyring:{ring.number}", why=why
         )
     return made
+
+
+def is_any_behind(connection: Connection, ring: Keyring) -> bool:
+    """Return whether ``settle`` would give any device a new configuration. Reads every device."""
+    return repository.is_any_due(connection, ring.number, _joined(ring))
 
 
 def unconfirmed(connection: Connection, after: str, limit: int) -> list[Unconfirmed]:

@@ -44,7 +44,6 @@ class Address:
     port: int
     device: str
     keepalive_s: int = 30
-    password: str | None = None
     ca_file: Path | None = None
     identity: Identity | None = None
 
@@ -115,8 +114,6 @@ class MqttLink:
     def _new_client(self) -> Client:
         address = self._address
         client = Client(CallbackAPIVersion.VERSION2, client_id=address.device, clean_session=True)
-        if address.password is not None:
-            client.username_pw_set(address.device, address.password)
         if self._tls is not None:
             client.tls_set_context(self._tls)
         will = RULES[Channel.PRESENCE]

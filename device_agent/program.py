@@ -18,7 +18,7 @@ from device_agent.drivers.memory import BIKE, POD, MemoryLock
 from device_agent.errors import AgentError
 from device_agent.inbox import Inbox
 from device_agent.journal import SqliteJournal
-from device_agent.keys import KeySigner, load_command_keys, open_report_key, read_secret
+from device_agent.keys import KeySigner, load_command_keys, open_report_key
 from device_agent.link import Address, MqttLink
 from device_agent.renewal import RenewalWatch, Renewing
 from device_agent.runner import Runner
@@ -47,18 +47,13 @@ def make_driver(settings: LoadedSettings, clock: SystemClock) -> MemoryLock:
 
 
 def make_address(settings: LoadedSettings) -> Address:
-    """Return how to reach the broker.
-
-    Raises:
-        SettingsError: the password file cannot be read, or others can read it.
-    """
+    """Return how to reach the broker."""
     broker = settings.values.broker
     return Address(
         host=broker.host,
         port=broker.port,
         device=settings.values.device,
         keepalive_s=broker.keepalive_s,
-        password=None if broker.password_file is None else read_secret(settings.path(broker.password_file)).strip(),
         ca_file=None if broker.ca_file is None else settings.path(broker.ca_file),
         identity=settings.identity,
     )

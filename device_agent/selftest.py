@@ -62,7 +62,7 @@ def _command_keys(settings: LoadedSettings) -> str:
 def _certificate(settings: LoadedSettings) -> str:
     identity = settings.identity
     if identity is None:
-        return "none: the device signs in with a password"
+        return "none: plain TCP, within this machine"
     life, now_s = life_of(identity.cert_file), SystemClock(settings.values.boot_id).unix_s()
     if life.plausible(now_s) and now_s >= life.ends_s:
         msg = f"{identity.cert_file}: the certificate has ended; run: unlatch-agent renew --config {settings.file}"

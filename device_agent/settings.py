@@ -33,7 +33,6 @@ port = 8883
 ca_file = "ca.pem"
 cert_file = "device.pem"                  # its CN is the device id; renewed in its place
 key_file = "device_key.pem"
-# password_file = "password"              # instead of a certificate, mode 0600
 # plain_tcp = true                        # instead of TLS, for a broker on this machine only
 
 [service]                                 # where certificates are renewed
@@ -75,7 +74,6 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     host: Annotated[str, Meta(min_length=1)]
     port: Port = 8883
     keepalive_s: Annotated[int, Meta(ge=5, le=300)] = 30
-    password_file: str | None = None
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None

@@ -80,8 +80,7 @@ class Settings(BaseSettings):
     """A line on every label against peeling it off, such as: Torn or loose? Do not scan."""
 
     broker_host: str = "127.0.0.1"
-    broker_port: int = Field(default=1883, ge=1, le=65_535)
-    broker_password: str = ""
+    broker_port: int = Field(default=8883, ge=1, le=65_535)
     device_broker_host: str = ""
     """Where devices reach the broker, if that is not ``broker_host``; a name or address of the broker's certificate."""
     device_broker_port: int | None = Field(default=None, ge=1, le=65_535)

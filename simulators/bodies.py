@@ -69,7 +69,7 @@ class SimulatedDevice:
         self._signer = KeySigner(FileKey(folder / folders.KEY_FILE))
         self._journal = SqliteJournal(folder / folders.JOURNAL_FILE, making.synchronous, keep_acked=True)
         self._timer: asyncio.TimerHandle | None = None
-        self.link = FleetLink(self.device.id, folder, self.device.password, broker, lambda: self._clock.boot_id)
+        self.link = FleetLink(self.device.id, folder, broker, lambda: self._clock.boot_id)
         self.link.listen(self.feed)
         self._position = self.device.position
         self._boot()

@@ -35,7 +35,6 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         number: printed on it for people.
-        password: the broker's, until devices have certificates.
         label: the text of the QR code on it.
         position: where it was put up.
         command_keys: public keys of the service in PEM, by key id.
@@ -45,7 +44,6 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     kind: str
     number: int
-    password: str
     label: str
     position: Position
     command_keys: dict[str, str]

@@ -32,7 +32,6 @@ from broker.mosquitto.supervisor import Mosquitto
 from simulators import folders, hands, provisioning
 from simulators.bodies import Making
 from simulators.errors import HouseError
-from simulators.links import CERT_FILE
 from simulators.processes import Child, program, run
 from simulators.provisioning import Wish
 
@@ -89,7 +88,7 @@ class House:
         _refuse_used(self.plan.directory)
         self._temporary = tempfile.TemporaryDirectory(prefix="unlatch-", ignore_cleanup_errors=True)
         self.directory = (self.plan.directory or Path(self._temporary.name)).resolve()
-        self.broker = Mosquitto(self.directory / "broker", certificates=Certificates.of(self._secrets_dir / "pki"))
+        self.broker = Mosquitto(Certificates.of(self._secrets_dir / "pki"), self.directory / "broker")
         self.database_url = self.plan.database_url or f"sqlite:///{self.directory / 'unlatch.db'}"
         self.url = f"http://{LOOPBACK}:{self.plan.http_port or free_port()}"
         self.payment_url = f"http://{LOOPBACK}:{free_port()}"
@@ -126,14 +125,6 @@ class House:
         """Where the devices' folders are."""
         return self.directory / "devices"
 
-    @property
-    def _secrets_dir(self) -> Path:
-        return self.directory / "secrets"
-
-    @property
-    def _certified(self) -> bool:
-        return any(self.devices_dir.glob(f"*/{CERT_FILE}"))
-
     def start_service(self) -> None:
         """Start the service and wait until it is ready; after ``kill_service`` it is at the same address.
 
@@ -149,15 +140,12 @@ class House:
         self.service.kill()
 
     def provision(self, wishes: Iterable[Wish]) -> list[folders.Device]:
-        """Register devices, give each a label, a folder and a place at the broker.
+        """Register devices, enrol them, and give each a label and a folder.
 
         Raises:
             ProvisioningError: the service refused one.
         """
-        devices = provisioning.provision(self.url, self.operator_token, wishes, self.devices_dir)
-        if not self._certified:
-            self.broker.add_users({device.id: device.password for device in devices})
-        return devices
+        return provisioning.provision(self.url, self.operator_token, wishes, self.devices_dir)
 
     def start_fleet(self) -> None:
         """Start the fleet and wait until every device is connected and the service has heard of it.
@@ -165,7 +153,7 @@ class House:
         Raises:
             ChildError: it ended, or did not connect in time.
         """
-        port = self.fleet_broker_port or (self.broker.tls_port if self._certified else self.broker.port)
+        port = self.fleet_broker_port or self.broker.port
         making = self.plan.making
         command = [program("unlatch-sim"), "fleet", str(self.devices_dir), "--broker", f"{LOOPBACK}:{port}"]
         command += ["--synchronous", making.synchronous, "--movement-ms", str(making.movement_ms)]
@@ -184,6 +172,10 @@ class House:
                 ended = "has ended"
                 raise child.complaint(ended)
 
+    @property
+    def _secrets_dir(self) -> Path:
+        return self.directory / "secrets"
+
     def _begin(self) -> None:
         tell = self.plan.tell
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -195,7 +187,7 @@ class House:
         tell("Making the database")
         self._start_payments()  # loads while the others are busy
         self._run_unlatch("migrate")
-        self.operator_token = self._run_unlatch("operator", "add", OPERATOR).split()[-1]
+        self.operator_token = self._run_unlatch("operator", "add", OPERATOR, "--role", "admin").split()[-1]
         tell("Starting the service and the payment provider")
         # Registered before they start, so that a start that fails half-way leaves nothing behind.
         self._stack.callback(lambda: self._stop("service"))
@@ -219,7 +211,7 @@ class House:
         return run(f"unlatch {' '.join(arguments)}", [program("unlatch"), *arguments], self._setup_env())
 
     def _service_env(self) -> dict[str, str]:
-        port = str(self.service_broker_port or self.broker.tls_port)
+        port = str(self.service_broker_port or self.broker.port)
         return {**self._setup_env(), "UNLATCH_BROKER_PORT": port, **self.plan.service_env}
 
     def _setup_env(self) -> dict[str, str]:

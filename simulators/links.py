@@ -55,13 +55,12 @@ class FleetLink:
         connected: whether the agent has been told ``LinkUp``.
     """
 
-    def __init__(self, device: str, folder: Path, password: str, broker: Broker, boot_id: Callable[[], str]) -> None:
+    def __init__(self, device: str, folder: Path, broker: Broker, boot_id: Callable[[], str]) -> None:
         self.connected = False
         self.wanted = asyncio.Event()
         self.wanted.set()
         self._device = device
         self._folder = folder
-        self._password = password
         self._broker = broker
         self._boot_id = boot_id
         self._feed: Callable[[Event], None] = _nobody
@@ -135,8 +134,6 @@ class FleetLink:
             self._broker.host,
             self._broker.port,
             identifier=self._device,
-            username=self._device,
-            password=None if tls else self._password,
             tls_context=tls,
             protocol=ProtocolVersion.V311,
             clean_session=True,
@@ -146,10 +143,8 @@ class FleetLink:
             socket_options=NO_DELAY,
         )
 
-    def _tls(self) -> ssl.SSLContext | None:
+    def _tls(self) -> ssl.SSLContext:
         """Read the device's files; a renewed certificate is used for the next connection."""
-        if not (self._folder / CERT_FILE).exists():
-            return None
         context = new_context(self._folder / CA_FILE)
         present(context, Identity(self._folder / CERT_FILE, self._folder / TLS_KEY_FILE))
         return context

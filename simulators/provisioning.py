@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from broker.contract.enrolment import Credentials
 from broker.contract.keys import new_report_key, private_pem, public_pem
 from broker.contract.messages import Position
-from broker.mosquitto.passwords import new_password
 from device_agent import certificates
 from simulators import folders
 from simulators.errors import ProvisioningError
@@ -66,7 +65,6 @@ def _make(client: httpx.Client, wish: Wish, root: Path) -> folders.Device:
         id=made["device_id"],
         kind=wish.kind,
         number=wish.number,
-        password=new_password(),
         label=label["text"],
         position=wish.position,
         command_keys=enrolled.command_keys,

@@ -28,14 +28,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     """One broker for all tests that leave it as they found it: add users of your own, and retain nothing."""
-    with Mosquitto(certificates=Cell(tmp_path_factory.mktemp("pki")).certificates) as broker:
+    with Mosquitto(Cell(tmp_path_factory.mktemp("pki")).certificates) as broker:
         yield broker
 
 
 @pytest.fixture
 def own_mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     """A broker for one test, with an authority of its own, to be killed, frozen and filled at will."""
-    with Mosquitto(certificates=Cell(tmp_path_factory.mktemp("pki")).certificates) as broker:
+    with Mosquitto(Cell(tmp_path_factory.mktemp("pki")).certificates) as broker:
         yield broker
 
 

@@ -34,7 +34,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _configure(asked: argparse.Namespace, certificates: Certificates) -> None:
-    write_configuration(asked.directory, address=asked.address, port=asked.port, tls=certificates)
+    write_configuration(asked.directory, address=asked.address, port=asked.port, certificates=certificates)
     Access(asked.directory).write(certificates.revoked_devices())
 
 

@@ -72,19 +72,19 @@ class Certificates:
         return devices
 
 
-def write_configuration(
-    directory: Path, *, address: str, port: int, tls: Certificates | None, plain_port: int | None = None
-) -> None:
+def write_configuration(directory: Path, *, address: str, port: int, certificates: Certificates) -> None:
     """Write ``mosquitto.conf``; the directory is made for this user only if it is not there."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    values: dict[str, object] = {"address": address, "max_packet_bytes": MAX_PACKET_BYTES}
-    text = Template(_resource("mosquitto.conf")).substitute(values)
-    if plain_port:
-        text += Template(_resource("passwords.conf")).substitute(values, plain_port=plain_port)
-    if tls:
-        values |= {"port": port, "ca": tls.ca, "certificate": tls.certificate, "key": tls.key, "crl": tls.crl}
-        text += Template(_resource("tls.conf")).substitute(values)
-    _replace(directory / "mosquitto.conf", text)
+    values = {
+        "address": address,
+        "port": port,
+        "ca": certificates.ca,
+        "certificate": certificates.certificate,
+        "key": certificates.key,
+        "crl": certificates.crl,
+        "max_packet_bytes": MAX_PACKET_BYTES,
+    }
+    _replace(directory / "mosquitto.conf", Template(_resource("mosquitto.conf")).substitute(values))
 
 
 def write_access(directory: Path, *, revoked: Iterable[str], token: str) -> None:

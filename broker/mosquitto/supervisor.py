@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -14,7 +13,6 @@ from broker.mosquitto.access import Access
 from broker.mosquitto.children import find_program, spawn
 from broker.mosquitto.errors import MosquittoError
 from broker.mosquitto.files import Certificates, write_configuration
-from broker.mosquitto.passwords import password_line
 from broker.mosquitto.ports import LOOPBACK, free_port
 from broker.mosquitto.watch import Watch
 
@@ -38,9 +36,7 @@ class Mosquitto:
 
     host: Final = LOOPBACK
 
-    def __init__(
-        self, directory: Path | None = None, port: int | None = None, *, certificates: Certificates | None = None
-    ) -> None:
+    def __init__(self, certificates: Certificates, directory: Path | None = None, port: int | None = None) -> None:
         """Prepare a broker; ``None`` means a temporary directory, or a free port.
 
         Raises:
@@ -51,11 +47,9 @@ class Mosquitto:
         self.directory = directory or Path(self._temporary.name if self._temporary else "")
         self._port = port
         self.certificates = certificates
-        self._tls_port: int | None = None
         self._access = Access(self.directory)
         self._process: subprocess.Popen[bytes] | None = None
         self._watch: Watch | None = None
-        self._lines = self._read_lines()
 
     def __enter__(self) -> Self:
         """Start it, as ``start`` does."""
@@ -81,18 +75,6 @@ class Mosquitto:
             msg = "Mosquitto has no port yet; start it first"
             raise MosquittoError(msg)
         return self._port
-
-    @property
-    def tls_port(self) -> int:
-        """The TCP port for those with a certificate.
-
-        Raises:
-            MosquittoError: it was not started yet.
-        """
-        if self._tls_port is None:
-            msg = "Mosquitto has no port yet; start it first"
-            raise MosquittoError(msg)
-        return self._tls_port
 
     @property
     def pid(self) -> int:
@@ -129,8 +111,6 @@ class Mosquitto:
         ours_to_choose = self._port is None
         for _ in range(_PORT_TRIES if ours_to_choose else 1):
             self._port = free_port() if ours_to_choose else self._port
-            if self.certificates:
-                self._tls_port = free_port() if ours_to_choose else self._tls_port or free_port()
             if self._came_up():
                 return
             if "Address already in use" not in self._log_tail():
@@ -146,20 +126,6 @@ class Mosquitto:
         """Kill it as a power cut would: what it has not saved yet is gone. Does nothing if it does not run."""
         self._end(signal.SIGKILL)
 
-    def add_users(self, passwords: Mapping[str, str]) -> None:
-        """Let these users in from now on; a known user gets the new password. Users that are connected stay so.
-
-        Each call has Mosquitto check all who are connected again, so add many users at once rather than one by one.
-
-        Raises:
-            ValueError: a name that cannot be a user's.
-            MosquittoError: the broker runs and did not take the users over.
-        """
-        self._lines |= {name: password_line(name, password) for name, password in passwords.items()}
-        self._write_passwords()
-        if self.running:
-            self.reload()
-
     def reload(self) -> None:
         """Put revocations and a renewed certificate in force now; by itself the broker does so within two seconds.
 
@@ -167,15 +133,17 @@ class Mosquitto:
             MosquittoError: the broker does not run, or did not read the files again.
         """
         process = self._process
-        self._access.reload(self._revoked(), self.pid, lambda: process is not None and process.poll() is None)
+        self._access.reload(
+            self.certificates.revoked_devices(), self.pid, lambda: process is not None and process.poll() is None
+        )
 
     def _came_up(self) -> bool:
-        stamp = self.certificates.stamp() if self.certificates else ()
+        stamp = self.certificates.stamp()
         self._write_files()
         process = spawn([self._program, "-c", "mosquitto.conf"], self.directory, ["--pdeathsig", "KILL"])
         if self._access.wait(lambda: process.poll() is None):
             self._process = process
-            self._watch = Watch(self.certificates, stamp, self.reload) if self.certificates else None
+            self._watch = Watch(self.certificates, stamp, self.reload)
             return True
         process.kill()
         process.wait()
@@ -196,32 +164,14 @@ class Mosquitto:
             process.wait()
 
     def _require_certificates(self) -> None:
-        missing = self.certificates.missing() if self.certificates else []
+        missing = self.certificates.missing()
         if missing:
             msg = f"Mosquitto needs {', '.join(map(str, missing))}; make what is missing: unlatch pki init"
             raise MosquittoError(msg)
 
-    def _revoked(self) -> set[str]:
-        return self.certificates.revoked_devices() if self.certificates else set()
-
     def _write_files(self) -> None:
-        write_configuration(
-            self.directory, address=self.host, port=self._tls_port or 0, tls=self.certificates, plain_port=self.port
-        )
-        self._access.write(self._revoked())
-        self._write_passwords()
-
-    def _write_passwords(self) -> None:
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        written = self.directory / "passwords.new"
-        written.touch(mode=0o600)
-        written.write_text("".join(f"{line}\n" for line in self._lines.values()))
-        written.replace(self.directory / "passwords")
-
-    def _read_lines(self) -> dict[str, str]:
-        path = self.directory / "passwords"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return {line.partition(":")[0]: line for line in lines}
+        write_configuration(self.directory, address=self.host, port=self.port, certificates=self.certificates)
+        self._access.write(self.certificates.revoked_devices())
 
     def _log_tail(self) -> str:
         return "\n".join(self.log_path.read_text().splitlines()[-5:]) if self.log_path.exists() else "(no log)"

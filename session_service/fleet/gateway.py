@@ -129,13 +129,11 @@ class Gateway:
             delay_s = min(BACKOFF_MAX_S, 2 * delay_s)
 
     def _client(self) -> aiomqtt.Client:
-        password = self._settings.broker_password or None
         client = aiomqtt.Client(
             self._settings.broker_host,
             self._settings.broker_port,
-            username=topics.SERVICE_USER,
-            password=password,
-            tls_context=None if password else broker_context(self._settings),
+            # No user name: the broker takes that from the certificate.
+            tls_context=broker_context(self._settings),
             identifier=topics.SERVICE_USER,
             protocol=aiomqtt.ProtocolVersion.V311,
             clean_session=True,

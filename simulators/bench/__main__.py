@@ -25,13 +25,11 @@ from rich.console import Console
 from rich.table import Table
 
 from broker.contract.messages import Position
-from broker.contract.topics import SERVICE_USER
-from broker.mosquitto.passwords import new_password
 from broker.mosquitto.ports import free_port
 from broker.mosquitto.supervisor import Mosquitto
 from device_agent.journal import Synchronous
 from simulators.bench.figures import Percentiles, percentiles
-from simulators.bench.floor import DEVICE, write_keys
+from simulators.bench.floor import write_keys
 from simulators.bench.rides import Rides, Seat, ride_all, start_in_a_row
 from simulators.bench.wire import Wire
 from simulators.bodies import Making
@@ -39,7 +37,7 @@ from simulators.folders import Device
 from simulators.hands import Hands
 from simulators.house import House, Plan
 from simulators.processes import Child
-from simulators.provisioning import Wish
+from simulators.provisioning import Wish, provision
 from simulators.riders import Api, Rider
 
 RIDERS: Final = (1, 8, 32, 128)
@@ -48,6 +46,7 @@ FLOOR_S: Final = 0.5  # seconds a round
 IN_A_ROW: Final = 32  # starts a round
 ALONE_S: Final = 10.0
 CROWD_S: Final = 15.0
+FLOOR_NUMBER: Final = 1000  # of the floor's device; the others are counted from the next one
 TOP_UP_MINOR: Final = 20_000
 TOP_UPS: Final = 5
 COME_UP_S: Final = 30.0
@@ -89,7 +88,7 @@ async def _measure(console: Console, database_url: str | None) -> dict[str, Any]
         devices = house.provision([Wish("bike", 1001 + n, Position(lat=48.2, lon=16.37)) for n in range(max(RIDERS))])
         house.start_fleet()
         seats = await _seats(house, devices)
-        with _floor(Path(folder)) as floor_url:
+        with _floor(Path(folder), house) as floor_url:
             async with Hands(house.devices_dir) as hands:
                 return await _rounds(console, house, hands, seats, floor_url)
 
@@ -145,13 +144,14 @@ async def _floor_times(url: str) -> list[float]:
 
 
 @contextmanager
-def _floor(folder: Path) -> Iterator[str]:
-    """Run the bare service and its device around a Mosquitto of their own."""
+def _floor(folder: Path, house: House) -> Iterator[str]:
+    """Run the bare service and its device around a Mosquitto of their own, with certificates of the house."""
     write_keys(folder)
-    password, http_port = new_password(), free_port()
-    with Mosquitto(folder / "broker") as broker:
-        broker.add_users({SERVICE_USER: password, DEVICE: password})
-        arguments = [str(folder), str(broker.port), password, str(http_port)]
+    wish = Wish("bike", FLOOR_NUMBER, Position(lat=48.2, lon=16.37))
+    [device] = provision(house.url, house.operator_token, [wish], folder / "devices")
+    pki, http_port = house.broker.certificates.ca.parent, free_port()
+    with Mosquitto(house.broker.certificates, folder / "broker") as broker:
+        arguments = [str(folder), str(broker.port), str(http_port), str(pki), str(folder / "devices" / device.id)]
         parts = [
             Child(f"floor {part}", [*FLOOR, part, *arguments], folder / f"{part}.log") for part in ("device", "service")
         ]

@@ -1,9 +1,9 @@
 """The floor: the work of a Start with bare libraries and nothing else.
 
 One HTTP request to a raw ASGI application; a transaction with as many rows as a Start writes, committed durably; a
-signed command over a real Mosquitto to a device in another process; its signed reply, verified; a second transaction,
-committed durably; the answer. No framework, no ORM, no envelope, no rules. Run as a program, this module is that
-application or that device.
+signed command over a real Mosquitto with mutual TLS to a device in another process; its signed reply, verified; a
+second transaction, committed durably; the answer. No framework, no ORM, no envelope, no rules. Run as a program, this
+module is that application or that device.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from broker.contract import keys
 from broker.contract.topics import SERVICE_USER, Channel, topic
+from device_agent.identity import Identity, new_context, present
+from simulators.links import CA_FILE, CERT_FILE, TLS_KEY_FILE
 
-DEVICE: Final = "F00RF00RF0"
 START_ROWS: Final = 7  # session, hold, command, idempotency key, two events, and the wallet's row changed
 REPORT_ROWS: Final = 4  # report, event, and the command's, session's and device's rows changed
 NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
@@ -41,15 +42,16 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-def _mqtt(port: int, user: str, password: str) -> Client:
+def _mqtt(port: int, user: str, ca_file: Path, identity: Identity) -> Client:
+    tls = new_context(ca_file)
+    present(tls, identity)
     return Client(
         "127.0.0.1",
         port,
-        username=user,
-        password=password,
         identifier=user,
         protocol=ProtocolVersion.V311,
         clean_session=True,
+        tls_context=tls,
         socket_options=NO_DELAY,
     )
 
@@ -57,14 +59,16 @@ def _mqtt(port: int, user: str, password: str) -> Client:
 class FloorService:
     """A Start as bare as it gets."""
 
-    def __init__(self, folder: Path, port: int, password: str) -> None:
+    def __init__(self, folder: Path, port: int, pki: Path, device: str) -> None:
         command_key, device_key = _keys(folder)
         self._key, self._device_key = command_key, device_key.public_key()
         self._database = sqlite3.connect(folder / "floor.db", isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
         self._database.execute("CREATE TABLE IF NOT EXISTS row (id TEXT PRIMARY KEY, what TEXT)")
-        self._broker = (port, SERVICE_USER, password)
+        self._command, self._report = topic(device, Channel.COMMAND), topic(device, Channel.REPORT)
+        identity = Identity(pki / "service.pem", pki / "service-key.pem")
+        self._broker = (port, SERVICE_USER, pki / "ca.pem", identity)
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._listener: asyncio.Task[None] | None = None
 
@@ -86,7 +90,7 @@ class FloorService:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[name] = future
         command = name.encode()
-        await self._mqtt.publish(topic(DEVICE, Channel.COMMAND), command + self._key.sign(command), qos=1)
+        await self._mqtt.publish(self._command, command + self._key.sign(command), qos=1)
         await future
 
     def _commit(self, name: str, rows: int) -> None:
@@ -99,7 +103,7 @@ class FloorService:
         await receive()
         self._mqtt = _mqtt(*self._broker)  # it wants a running loop
         await self._mqtt.__aenter__()
-        await self._mqtt.subscribe(topic(DEVICE, Channel.REPORT), qos=1)
+        await self._mqtt.subscribe(self._report, qos=1)
         self._listener = asyncio.create_task(self._listen())
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -121,16 +125,18 @@ def _halves(message: Message) -> tuple[bytes, bytes]:
     return payload[:NAME_BYTES], payload[NAME_BYTES:]
 
 
-async def _device(folder: Path, port: int, password: str) -> None:
+async def _device(folder: Path, port: int, certified: Path) -> None:
     service_key, key = _keys(folder)
     command_key = service_key.public_key()
-    async with _mqtt(port, DEVICE, password) as client:
-        await client.subscribe(topic(DEVICE, Channel.COMMAND), qos=0)
+    device = certified.name
+    identity = Identity(certified / CERT_FILE, certified / TLS_KEY_FILE)
+    async with _mqtt(port, device, certified / CA_FILE, identity) as client:
+        await client.subscribe(topic(device, Channel.COMMAND), qos=0)
         (folder / "device-is-ready").touch()
         async for message in client.messages:
             command, signature = _halves(message)
             command_key.verify(signature, command)
-            await client.publish(topic(DEVICE, Channel.REPORT), command + key.sign(command, ECDSA), qos=1)
+            await client.publish(topic(device, Channel.REPORT), command + key.sign(command, ECDSA), qos=1)
 
 
 def _keys(folder: Path) -> tuple[Ed25519PrivateKey, EllipticCurvePrivateKey]:
@@ -153,14 +159,15 @@ def main() -> None:
     parser.add_argument("part", choices=["service", "device"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("broker_port", type=int)
-    parser.add_argument("password")
     parser.add_argument("http_port", type=int)
+    parser.add_argument("pki", type=Path, help="where the service's certificate is")
+    parser.add_argument("device", type=Path, help="folder of a device that has enrolled")
     asked = parser.parse_args()
     if asked.part == "device":
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_device(asked.folder, asked.broker_port, asked.password))
+            runner.run(_device(asked.folder, asked.broker_port, asked.device))
     else:
-        app = FloorService(asked.folder, asked.broker_port, asked.password)
+        app = FloorService(asked.folder, asked.broker_port, asked.pki, asked.device.name)
         uvicorn.run(app, host="127.0.0.1", port=asked.http_port, log_level="warning", lifespan="on")
 
 

@@ -29,7 +29,7 @@ def cell(tmp_path_factory: pytest.TempPathFactory) -> Cell:
 
 @pytest.fixture(scope="module")
 def broker(cell: Cell) -> Iterator[Mosquitto]:
-    with Mosquitto(certificates=cell.certificates) as running:
+    with Mosquitto(cell.certificates) as running:
         yield running
 
 

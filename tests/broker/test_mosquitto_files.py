@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import base64
-import hashlib
 from importlib import resources
-
-import pytest
+from pathlib import Path
 
 from broker.contract.topics import ROOT, RULES, SERVICE_USER, Side, everyones
-from broker.mosquitto.passwords import ITERATIONS, new_password, password_line
+from broker.mosquitto.files import denied_devices, write_access
 
 
 def rules_of_the_acl() -> list[str]:
@@ -27,25 +24,30 @@ def test_the_acl_says_what_the_contract_says() -> None:
     assert rules_of_the_acl() == [f"user {SERVICE_USER}", *service, *device]
 
 
-def test_a_password_line_holds_the_salted_hash_of_the_password() -> None:
-    name, _, rest = password_line("service", "secret").partition(":")
-    _, kind, iterations, salt, digest = rest.split("$")
-    assert (name, kind, int(iterations)) == ("service", "7", ITERATIONS)
-    expected = hashlib.pbkdf2_hmac("sha512", b"secret", base64.b64decode(salt), ITERATIONS)
-    assert base64.b64decode(digest) == expected
+def test_what_is_denied_is_read_from_the_list_as_it_was_written(tmp_path: Path) -> None:
+    write_access(tmp_path, revoked=["BBBBBBBBBB", "AAAAAAAAAA"], token="t")
+    assert denied_devices(tmp_path) == {"AAAAAAAAAA", "BBBBBBBBBB"}
+    text = (tmp_path / "acl").read_text()
+    assert text.startswith((resources.files("broker.mosquitto") / "acl").read_text())
+    assert text.endswith("\nuser AAAAAAAAAA\ntopic deny #\n\nuser BBBBBBBBBB\ntopic deny #\n")
+    assert (tmp_path / "acl").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_same_password_has_another_line_each_time() -> None:
-    assert password_line("service", "secret") != password_line("service", "secret")
+def test_without_a_list_nobody_is_denied(tmp_path: Path) -> None:
+    assert denied_devices(tmp_path) == set()
 
 
-def test_new_passwords_differ_and_have_32_characters() -> None:
-    passwords = {new_password() for _ in range(100)}
-    assert len(passwords) == 100
-    assert {len(password) for password in passwords} == {32}
-
-
-@pytest.mark.parametrize("name", ["", "a:b", "a\nb", "+", "#", "a/b", "ü"])
-def test_a_name_that_would_break_the_file_or_widen_the_acl_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="not a user name"):
-        password_line(name, "secret")
+def test_the_door_takes_certificates_alone() -> None:
+    text = (resources.files("broker.mosquitto") / "mosquitto.conf").read_text()
+    options = [line for line in text.splitlines() if line and not line.startswith("#")]
+    door = options[options.index("listener $port $address") :]
+    assert {
+        "tls_version tlsv1.3",
+        "require_certificate true",
+        "allow_anonymous false",
+        "use_identity_as_username true",
+        "use_username_as_clientid true",
+        "crlfile $crl",
+    } <= set(door)
+    assert [line for line in options if line.startswith("listener")] == ["listener 0 control.sock", door[0]]
+    assert "password" not in text

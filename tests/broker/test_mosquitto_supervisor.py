@@ -9,25 +9,30 @@ from pathlib import Path
 
 import pytest
 
+from broker.contract.topics import SERVICE_USER
 from broker.mosquitto.errors import MosquittoError
 from broker.mosquitto.ports import free_port
-from broker.mosquitto.probe import signs_in
 from broker.mosquitto.supervisor import Mosquitto
-from tests.support.mosquitto import TIMEOUT_S, Client, Heard, Refused
+from tests.support.cell import Cell
+from tests.support.mosquitto import TIMEOUT_S, Client, Heard
 
 pytestmark = pytest.mark.server
 
 DEVICE = "0123456789"
-PASSWORDS = {"service": "s" * 32, DEVICE: "d" * 32}
 PRESENCE = f"u1/{DEVICE}/up"
 
 
+@pytest.fixture
+def cell(tmp_path: Path) -> Cell:
+    return Cell(tmp_path / "pki")
+
+
 def service(broker: Mosquitto) -> Client:
-    return Client(broker, "service", PASSWORDS["service"])
+    return Client(broker, SERVICE_USER)
 
 
 def device(broker: Mosquitto) -> Client:
-    return Client(broker, DEVICE, PASSWORDS[DEVICE])
+    return Client(broker, DEVICE)
 
 
 def has_ended(pid: int) -> bool:
@@ -53,8 +58,8 @@ def wait_for_text(path: Path, text: bytes) -> None:
     pytest.fail(f"{text!r} never came to stand in {path.name}")
 
 
-def test_runs_between_enter_and_exit_and_leaves_no_directory() -> None:
-    with Mosquitto() as broker:
+def test_runs_between_enter_and_exit_and_leaves_no_directory(cell: Cell) -> None:
+    with Mosquitto(cell.certificates) as broker:
         pid, directory = broker.pid, broker.directory
         assert Path(f"/proc/{pid}").exists()
         assert directory.stat().st_mode & 0o777 == 0o700
@@ -63,39 +68,7 @@ def test_runs_between_enter_and_exit_and_leaves_no_directory() -> None:
     assert not directory.exists()
 
 
-def test_nobody_gets_in_without_a_user() -> None:
-    with Mosquitto() as broker:
-        assert not signs_in((broker.host, broker.port), DEVICE, PASSWORDS[DEVICE])
-        with pytest.raises(Refused):
-            Client(broker, "", "")
-
-
-def test_added_users_get_in_and_those_connected_stay(own_mosquitto: Mosquitto) -> None:
-    own_mosquitto.add_users({"service": PASSWORDS["service"]})
-    with service(own_mosquitto) as ours:
-        ours.subscribe("u1/+/hb")
-        own_mosquitto.add_users({DEVICE: PASSWORDS[DEVICE]})
-        with device(own_mosquitto) as theirs:
-            theirs.publish(f"u1/{DEVICE}/hb", b"beat")
-        assert ours.hear() == Heard(f"u1/{DEVICE}/hb", b"beat")
-
-
-def test_a_new_password_replaces_the_old_one(own_mosquitto: Mosquitto) -> None:
-    own_mosquitto.add_users({DEVICE: "old"})
-    own_mosquitto.add_users({DEVICE: "new"})
-    address = (own_mosquitto.host, own_mosquitto.port)
-    assert signs_in(address, DEVICE, "new")
-    assert not signs_in(address, DEVICE, "old")
-
-
-@pytest.mark.parametrize("name", ["", "a:b", "a\nb", "+", "#", "a/b", "ü"])
-def test_a_name_that_would_break_the_file_is_our_mistake(own_mosquitto: Mosquitto, name: str) -> None:
-    with pytest.raises(ValueError, match="not a user name"):
-        own_mosquitto.add_users({name: "secret"})
-
-
-def test_a_restart_keeps_port_users_and_retained_presence(own_mosquitto: Mosquitto) -> None:
-    own_mosquitto.add_users(PASSWORDS)
+def test_a_restart_keeps_port_and_retained_presence(own_mosquitto: Mosquitto) -> None:
     port = own_mosquitto.port
     with device(own_mosquitto) as theirs:
         theirs.publish(PRESENCE, b"here", retain=True)
@@ -108,7 +81,6 @@ def test_a_restart_keeps_port_users_and_retained_presence(own_mosquitto: Mosquit
 
 
 def test_a_kill_loses_nothing_that_was_saved_and_autosave_comes_by_itself(own_mosquitto: Mosquitto) -> None:
-    own_mosquitto.add_users(PASSWORDS)
     with device(own_mosquitto) as theirs:
         theirs.publish(PRESENCE, b"still here", retain=True)
         wait_for_text(own_mosquitto.directory / "mosquitto.db", b"still here")
@@ -119,23 +91,7 @@ def test_a_kill_loses_nothing_that_was_saved_and_autosave_comes_by_itself(own_mo
         assert ours.hear() == Heard(PRESENCE, b"still here", retained=True)
 
 
-def test_a_directory_of_ones_own_keeps_its_users(tmp_path: Path) -> None:
-    with Mosquitto(tmp_path / "broker") as broker:
-        broker.add_users(PASSWORDS)
-    with Mosquitto(tmp_path / "broker") as broker, device(broker) as client:
-        client.publish(PRESENCE, b"here")
-    assert (tmp_path / "broker" / "passwords").stat().st_mode & 0o777 == 0o600
-
-
-def test_users_may_be_added_before_the_start(tmp_path: Path) -> None:
-    broker = Mosquitto(tmp_path)
-    broker.add_users(PASSWORDS)
-    with broker, device(broker) as client:
-        client.publish(PRESENCE, b"here")
-
-
 def test_a_frozen_broker_is_stopped_in_order(own_mosquitto: Mosquitto) -> None:
-    own_mosquitto.add_users(PASSWORDS)
     with device(own_mosquitto) as theirs:
         theirs.publish(PRESENCE, b"not saved yet", retain=True)
         os.kill(own_mosquitto.pid, signal.SIGSTOP)
@@ -159,7 +115,7 @@ def test_it_is_not_started_twice(own_mosquitto: Mosquitto) -> None:
 
 def test_a_port_that_is_taken_is_said_to_be(own_mosquitto: Mosquitto) -> None:
     with pytest.raises(MosquittoError, match="Address already in use"):
-        Mosquitto(port=own_mosquitto.port).start()
+        Mosquitto(own_mosquitto.certificates, port=own_mosquitto.port).start()
 
 
 def test_another_free_port_is_tried_when_the_first_was_taken_meanwhile(
@@ -167,30 +123,31 @@ def test_another_free_port_is_tried_when_the_first_was_taken_meanwhile(
 ) -> None:
     ports = iter([own_mosquitto.port, free_port()])
     monkeypatch.setattr("broker.mosquitto.supervisor.free_port", lambda: next(ports))
-    with Mosquitto() as second:
+    with Mosquitto(own_mosquitto.certificates) as second:
         assert second.port != own_mosquitto.port
 
 
-def test_a_port_is_only_known_once_it_runs(tmp_path: Path) -> None:
+def test_a_port_is_only_known_once_it_runs(cell: Cell) -> None:
     with pytest.raises(MosquittoError, match="start it first"):
-        _ = Mosquitto(tmp_path).port
+        _ = Mosquitto(cell.certificates).port
 
 
-def test_a_missing_program_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_program_is_named_with_what_installs_it(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _name, path: None)  # noqa: ARG005  # shutil's signature
     with pytest.raises(MosquittoError, match="apt-get install --no-install-recommends mosquitto"):
-        Mosquitto()
+        Mosquitto(cell.certificates)
 
 
 KILLED_PARENT = """
 import os, signal, threading
 from pathlib import Path
+from broker.mosquitto.files import Certificates
 from broker.mosquitto.supervisor import Mosquitto
 
 def start():
     broker.start()
 
-broker = Mosquitto(Path({directory!r}))
+broker = Mosquitto(Certificates.of(Path({pki!r})), Path({directory!r}))
 thread = threading.Thread(target=start)  # the broker must outlive the thread that asked for it
 thread.start()
 thread.join()
@@ -200,8 +157,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_the_broker_dies_with_its_starter_and_not_before(tmp_path: Path) -> None:
-    program = KILLED_PARENT.format(directory=str(tmp_path))
+def test_the_broker_dies_with_its_starter_and_not_before(cell: Cell, tmp_path: Path) -> None:
+    program = KILLED_PARENT.format(pki=str(cell.pki), directory=str(tmp_path / "broker"))
     parent = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert parent.returncode == -signal.SIGKILL
     pid = int(parent.stdout)

@@ -42,7 +42,7 @@ def cell(tmp_path: Path) -> Cell:
 
 @pytest.fixture
 def broker(cell: Cell) -> Iterator[Mosquitto]:
-    with Mosquitto(certificates=cell.certificates) as running:
+    with Mosquitto(cell.certificates) as running:
         yield running
 
 
@@ -137,7 +137,7 @@ def test_refused_is(wrong: Callable[[Cell], ssl.SSLContext], cell: Cell, broker:
 
 
 def test_nobody_gets_in_without_tls(broker: Mosquitto) -> None:
-    with socket.create_connection((broker.host, broker.tls_port), timeout=TIMEOUT_S) as plain:
+    with socket.create_connection((broker.host, broker.port), timeout=TIMEOUT_S) as plain:
         plain.sendall(b"\x10\x16\x00\x04MQTT\x04\x02\x00\x05\x00\x0a" + DEVICE.encode())
         try:
             answer = plain.recv(4)
@@ -180,7 +180,7 @@ def test_with_the_services_certificate_one_is_no_device(broker: Mosquitto, cell:
 def test_a_broker_that_is_not_the_one_asked_for_is_found_out(broker: Mosquitto, cell: Cell) -> None:
     context = cell.client(DEVICE).context()
     with (
-        socket.create_connection((broker.host, broker.tls_port), timeout=TIMEOUT_S) as plain,
+        socket.create_connection((broker.host, broker.port), timeout=TIMEOUT_S) as plain,
         pytest.raises(ssl.SSLCertVerificationError, match="match"),
     ):
         context.wrap_socket(plain, server_hostname="broker.example.org")
@@ -242,7 +242,7 @@ def test_a_revoked_device_may_say_and_hear_nothing_though_its_certificate_is_not
 def test_a_connection_that_is_only_denied_goes_on_to_be_denied(broker: Mosquitto, cell: Cell, service: Client) -> None:
     """Between its handshake and its CONNECT a device is not there to be cut, and the list is not asked again."""
     files = cell.client(DEVICE)
-    with socket.create_connection((broker.host, broker.tls_port), timeout=TIMEOUT_S) as plain:
+    with socket.create_connection((broker.host, broker.port), timeout=TIMEOUT_S) as plain:
         shaken = files.context().wrap_socket(plain, server_hostname=broker.host)
         cell.revoke(DEVICE, files)
         broker.reload()
@@ -272,7 +272,7 @@ def shake_hands(
     broker: Mosquitto, context: ssl.SSLContext, session: ssl.SSLSession | None = None
 ) -> tuple[ssl.SSLSession | None, bool | None]:
     """Connect and sign in, so that the broker's tickets have arrived; return the session, and whether it is resumed."""
-    plain = socket.create_connection((broker.host, broker.tls_port), timeout=TIMEOUT_S)
+    plain = socket.create_connection((broker.host, broker.port), timeout=TIMEOUT_S)
     with context.wrap_socket(plain, server_hostname=broker.host, session=session) as connection:
         connection.sendall(b"\x10\x16\x00\x04MQTT\x04\x02\x00\x05\x00\x0a" + DEVICE.encode())
         if not connection.recv(4):
@@ -336,7 +336,7 @@ def test_a_renewed_certificate_of_the_broker_is_used_by_itself_without_disturbin
 
 def brokers_certificate(broker: Mosquitto, cell: Cell) -> bytes | None:
     with (
-        socket.create_connection((broker.host, broker.tls_port), timeout=TIMEOUT_S) as plain,
+        socket.create_connection((broker.host, broker.port), timeout=TIMEOUT_S) as plain,
         cell.client(DEVICE).context().wrap_socket(plain, server_hostname=broker.host) as connection,
     ):
         return connection.getpeercert(binary_form=True)
@@ -360,11 +360,11 @@ def test_the_back_door_moves_no_messages(broker: Mosquitto, service: Client) -> 
 
 def test_without_its_certificates_it_does_not_start_and_says_what_makes_them(tmp_path: Path) -> None:
     with pytest.raises(MosquittoError, match=r"ca\.pem.*unlatch pki init"):
-        Mosquitto(certificates=Certificates.of(tmp_path)).start()
+        Mosquitto(Certificates.of(tmp_path)).start()
 
 
 def test_a_broker_of_a_service_manager_is_configured_and_reloaded_by_command(tmp_path: Path, cell: Cell) -> None:
-    with Mosquitto(tmp_path / "broker", certificates=cell.certificates) as broker:
+    with Mosquitto(cell.certificates, tmp_path / "broker") as broker:
         broker._watch.end()  # type: ignore[union-attr]  # it is the command that must do it
         files = cell.client(DEVICE)
         with Client(broker, DEVICE, tls=files.context()) as device:
@@ -381,7 +381,7 @@ def test_a_broker_of_a_service_manager_is_configured_and_reloaded_by_command(tmp
 
 def test_the_command_writes_what_the_supervisor_writes(tmp_path: Path, cell: Cell) -> None:
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    write_configuration(ours, address="127.0.0.1", port=8883, tls=cell.certificates)
+    write_configuration(ours, address="127.0.0.1", port=8883, certificates=cell.certificates)
     assert command("configure", str(theirs), "--pki", str(cell.pki)).returncode == 0
     assert (theirs / "mosquitto.conf").read_text() == (ours / "mosquitto.conf").read_text()
     assert (theirs / "acl").exists()

@@ -54,7 +54,6 @@ class Program:
     def __init__(self, directory: Path, broker: Mosquitto) -> None:
         self.directory = directory
         self._broker = broker
-        assert broker.certificates is not None
         files = Cell(broker.certificates.ca.parent).client(DEVICE)
         for name, text in (
             ("report_key.pem", private_pem(REPORT_KEY)),
@@ -71,7 +70,7 @@ class Program:
     def configure(self, *, movement_ms: int = 0, boot_id: str | None = None) -> None:
         boot = "" if boot_id is None else f'boot_id = "{boot_id}"'
         text = SETTINGS.format(
-            device=DEVICE, host=self._broker.host, port=self._broker.tls_port, movement_ms=movement_ms, boot=boot
+            device=DEVICE, host=self._broker.host, port=self._broker.port, movement_ms=movement_ms, boot=boot
         )
         (self.directory / "agent.toml").write_text(text)
 

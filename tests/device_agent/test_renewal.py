@@ -54,7 +54,6 @@ movement_ms = 0
 
 @pytest.fixture
 def cell(own_mosquitto: Mosquitto) -> Cell:
-    assert own_mosquitto.certificates is not None
     return Cell(own_mosquitto.certificates.ca.parent)
 
 
@@ -205,7 +204,7 @@ def ordered(heard: HeardService, number: int) -> None:
 def test_under_traffic_no_report_is_lost_and_every_order_is_carried_out_once(
     tmp_path: Path, cell: Cell, service: StubService, own_mosquitto: Mosquitto
 ) -> None:
-    settings = settings_of(tmp_path, cell, service, age_days=DUE_DAYS, port=own_mosquitto.tls_port)
+    settings = settings_of(tmp_path, cell, service, age_days=DUE_DAYS, port=own_mosquitto.port)
     old = identity_of(settings).cert_file.read_bytes()
     heard = HeardService(own_mosquitto, DEVICE)
     command = [sys.executable, "-m", "device_agent.cli", "run", "--config", str(settings.file)]

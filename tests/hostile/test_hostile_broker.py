@@ -50,7 +50,7 @@ async def bikes(made: World, front: Mosquitto) -> list[SimulatedDevice]:
     wishes = [Wish("bike", 1001 + number, SOMEWHERE) for number in range(BIKES)]
     token = made.operator["Authorization"].split()[1]
     folders = await asyncio.to_thread(provisioning.provision, made.url, token, wishes, made.devices_dir)
-    door = Broker(front.host, front.tls_port, asyncio.Semaphore(STORM))
+    door = Broker(front.host, front.port, asyncio.Semaphore(STORM))
     found = [SimulatedDevice(made.devices_dir / folder.id, door, Making()) for folder in folders]
     made.devices |= {bike.device.id: bike for bike in found}
     return found
@@ -76,8 +76,8 @@ def shut(bike: SimulatedDevice) -> None:
 async def test_a_broker_that_lies_opens_nothing_and_charges_nobody_wrongly(sqlite_url: str, tmp_path: Path) -> None:
     cell = Cell(tmp_path / "pki")
     with (
-        Mosquitto(tmp_path / "front", certificates=cell.certificates) as front,
-        Mosquitto(tmp_path / "back", certificates=cell.certificates) as back,
+        Mosquitto(cell.certificates, tmp_path / "front") as front,
+        Mosquitto(cell.certificates, tmp_path / "back") as back,
     ):
         async with world(back, sqlite_url, tmp_path, **SETTINGS) as made:
             fleet = await bikes(made, front)

@@ -25,7 +25,6 @@ def make(root: Path, kind: str) -> Path:
         id="AAAAAAAAAA",
         kind=kind,
         number=7,
-        password="secret",
         label="LABEL",
         position=HOME,
         command_keys={key_id(KEY): public_pem(KEY)},

@@ -40,7 +40,6 @@ def make(root: Path, count: int, cell: Cell) -> None:
             id=device_id(number),
             kind="pod" if number % 5 == 0 else "bike",
             number=number + 1,
-            password="",
             label="LABEL",
             position=Position(lat=48.0, lon=8.0),
             command_keys={key_id(key): public_pem(key)},
@@ -72,7 +71,6 @@ def connected(root: Path) -> int:
 
 
 def cell_of(broker: Mosquitto) -> Cell:
-    assert broker.certificates is not None
     return Cell(broker.certificates.ca.parent)
 
 
@@ -85,7 +83,7 @@ def fleet(root: Path, broker: Mosquitto, count: int) -> Iterator[None]:
 
 @contextmanager
 def running(root: Path, broker: Mosquitto, count: int) -> Iterator[Child]:
-    command = [program("unlatch-sim"), "fleet", str(root), "--broker", f"{broker.host}:{broker.tls_port}"]
+    command = [program("unlatch-sim"), "fleet", str(root), "--broker", f"{broker.host}:{broker.port}"]
     child = Child("fleet", command, root / "fleet.log")
     child.start()
     try:

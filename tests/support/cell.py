@@ -86,13 +86,11 @@ class Cell:
         folder.write(self.pki / "broker-key.pem", made.key_pem, 0o600)
         folder.write(self.pki / "broker.pem", made.certificate_pem, 0o644)
 
-    def renew_service(self) -> None:
-        """Give the service a new certificate, and revoke its former one."""
-        former = self.client(SERVICE_USER)
-        self.revoke(SERVICE_USER, former, by_name=False)
-        made = folder.load(self.pki).issue_service(self.now_ms())
-        folder.write(former.key, made.key_pem, 0o600)
-        folder.write(former.certificate, made.certificate_pem, 0o644)
+    def begin_anew(self) -> None:
+        """Put another authority in the place of this one, with new certificates for broker and service."""
+        for path in self.pki.glob("*.pem"):
+            path.unlink()
+        folder.init(self.pki, [], self.now_ms())
 
     def _files(self, certificate: Path, key: Path) -> ClientFiles:
         return ClientFiles(self.pki / "ca.pem", certificate, key)

@@ -96,7 +96,7 @@ class HostileBroker:
         files: ClientFiles = self.cell.client(name)
         return aiomqtt.Client(
             broker.host,
-            broker.tls_port,
+            broker.port,
             identifier=name,
             protocol=aiomqtt.ProtocolVersion.V311,
             tls_context=files.context(),

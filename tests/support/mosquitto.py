@@ -46,15 +46,13 @@ class Refused(Exception):  # noqa: N818  # a word of MQTT: connection refused
 class Client:
     """One connection; each call returns when the broker has answered it.
 
-    Without a password it has a certificate: a new one of the broker's own authority in the client's name, or that of
-    ``tls``.
+    Without ``tls`` it comes with a new certificate of the broker's own authority in its name.
     """
 
     def __init__(
         self,
         broker: Mosquitto,
         name: str,
-        password: str | None = None,
         *,
         tls: ssl.SSLContext | None = None,
         client_id: str | None = None,
@@ -71,14 +69,11 @@ class Client:
             clean_session=clean_session,
             reconnect_on_failure=False,
         )
-        if password is None:
-            self._paho.tls_set_context(tls or _certified(broker, name))
-        else:
-            self._paho.username_pw_set(name, password)
+        self._paho.tls_set_context(tls or _certified(broker, name))
         if will:
             self._paho.will_set(will.topic, will.payload, qos=1, retain=True)
         self._set_callbacks()
-        self._connect(broker.host, broker.port if password is not None else broker.tls_port)
+        self._connect(broker.host, broker.port)
 
     def __enter__(self) -> Self:
         return self
@@ -173,9 +168,6 @@ class Client:
 
 
 def _certified(broker: Mosquitto, name: str) -> ssl.SSLContext:
-    if broker.certificates is None:
-        msg = "this broker has no certificates"
-        raise ValueError(msg)
     return Cell(broker.certificates.ca.parent).client(name).context()
 
 

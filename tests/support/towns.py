@@ -85,7 +85,7 @@ def module_database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest
 async def town(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """A town for a module; its tests leave it as they found it, or add to it."""
     folder: Path = tmp_path_factory.mktemp("town")
-    with Mosquitto(certificates=Cell(folder / "authority").certificates) as broker:
+    with Mosquitto(Cell(folder / "authority").certificates) as broker:
         async with (
             payment_provider(folder / "secrets") as payment_url,
             world(broker, module_database_url, folder, payment_url=payment_url) as made,

@@ -31,7 +31,7 @@ from session_service.secrets import load_secrets, make_secrets
 from session_service.settings import load_settings
 from simulators import provisioning
 from simulators.bodies import Making, SimulatedDevice
-from simulators.links import CERT_FILE, STORM, Broker
+from simulators.links import STORM, Broker
 from simulators.provisioning import Wish
 
 PATIENCE_S: Final = 15.0  # for what takes milliseconds; this machine is shared
@@ -94,11 +94,7 @@ class World:
         [made] = await asyncio.to_thread(
             provisioning.provision, self.url, self.operator["Authorization"].split()[1], [wish], self.devices_dir
         )
-        certified = (self.devices_dir / made.id / CERT_FILE).exists()
-        if not certified:
-            await asyncio.to_thread(self.broker.add_users, {made.id: made.password})
-        port = self.broker.tls_port if certified else self.broker.port
-        broker = Broker(self.broker.host, port, asyncio.Semaphore(STORM))
+        broker = Broker(self.broker.host, self.broker.port, asyncio.Semaphore(STORM))
         device = SimulatedDevice(self.devices_dir / made.id, broker, self.making)
         self.devices[made.id] = device
         if connect:
@@ -167,7 +163,7 @@ async def world(
         "secrets_dir": folder / "secrets",
         "http_port": port,
         "public_url": url,
-        "broker_port": broker.tls_port,
+        "broker_port": broker.port,
         "limits_factor": 1_000,  # all riders of a test come from one address
         **settings,
     }
@@ -203,7 +199,6 @@ async def world(
 
 def share_authority(broker: Mosquitto, secrets_dir: Path) -> None:
     """Give an installation the authority that its broker has already; what it revokes, the broker sees."""
-    assert broker.certificates is not None
     (secrets_dir / "pki").symlink_to(broker.certificates.ca.parent)
 
 

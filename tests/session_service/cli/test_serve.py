@@ -35,7 +35,7 @@ def settings(tmp_path: Path, mosquitto: Mosquitto) -> dict[str, str]:
         "UNLATCH_DATABASE_URL": f"sqlite:///{tmp_path}/unlatch.db",
         "UNLATCH_SECRETS_DIR": f"{tmp_path}/secrets",
         "UNLATCH_HTTP_PORT": str(free_port()),
-        "UNLATCH_BROKER_PORT": str(mosquitto.tls_port),
+        "UNLATCH_BROKER_PORT": str(mosquitto.port),
     }
 
 

@@ -17,7 +17,7 @@ from session_service.errors import SetupError
 from session_service.fleet.tls import broker_context
 from session_service.settings import Settings
 from tests.support.cell import Cell, ClientFiles
-from tests.support.world import until, world
+from tests.support.world import World, until, world
 
 pytestmark = pytest.mark.server
 
@@ -117,37 +117,31 @@ def test_the_files_may_lie_elsewhere(cell: Cell, tmp_path: Path) -> None:
     broker_context(settings)
 
 
-async def test_a_renewed_certificate_is_used_for_the_next_connection(
+async def test_renewed_files_are_used_for_the_next_connection(
     own_mosquitto: Mosquitto, sqlite_url: str, tmp_path: Path
 ) -> None:
-    assert own_mosquitto.certificates is not None
-    cell = Cell(own_mosquitto.certificates.ca.parent)
     async with world(own_mosquitto, sqlite_url, tmp_path) as made:
-        bike = await made.device()
         own_mosquitto.kill()
-        cell.renew_service()  # the former one is revoked
+        await until(lambda: readiness(made), lambda status: status == 503)
+        Cell(own_mosquitto.certificates.ca.parent).begin_anew()  # what was read before is good for nothing now
         own_mosquitto.start()
-        rider = await made.rider()
-        await made.until_heard_of(bike)
-        started = await until(lambda: rider.start(bike.device.label), lambda answer: answer.status_code == 201)
-        assert started.json()["state"] == "active"
+        await until(lambda: readiness(made), lambda status: status == 200)
+
+
+async def readiness(made: World) -> int:
+    return (await made.client.get("/readyz")).status_code
 
 
 async def test_a_service_whose_files_are_gone_goes_on_trying(
     own_mosquitto: Mosquitto, sqlite_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert own_mosquitto.certificates is not None
     certificate = own_mosquitto.certificates.ca.with_name("service.pem")
     content = certificate.read_text()
     async with world(own_mosquitto, sqlite_url, tmp_path) as made:
         certificate.unlink()
         own_mosquitto.kill()
         own_mosquitto.start()
-
-        async def ready() -> int:
-            return (await made.client.get("/readyz")).status_code
-
         await until(lambda: asyncio.sleep(0, caplog.text), lambda said: "unlatch pki init" in said)
-        assert await ready() == 503
+        assert await readiness(made) == 503
         certificate.write_text(content)
-        await until(ready, lambda status: status == 200)
+        await until(lambda: readiness(made), lambda status: status == 200)

@@ -36,7 +36,7 @@ class Try:
 
 
 def candidate(connection: Connection, tried: Try) -> Operator | None:
-    """Return the operator whose password is to be checked; ``None`` if there is none, or who is revoked.
+    """Return the operator whose password is to be checked, or ``None``; whether one is revoked, ``begin`` sees.
 
     Raises:
         TooManyRequestsError: this try comes too early after those that failed.
@@ -50,7 +50,7 @@ def candidate(connection: Connection, tried: Try) -> Operator | None:
         wait_s = -((tried.now_ms - until_ms) // 1000)
         msg = f"Several tries have failed. Try again in {wait_s} s; until then none is looked at."
         raise TooManyRequestsError(msg, retry_after_s=wait_s, limit="sign-ins")
-    return None if operator is None or operator.revoked_at_ms is not None else operator
+    return operator
 
 
 def note_failure(connection: Connection, tried: Try) -> None:

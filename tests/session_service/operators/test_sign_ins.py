@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import argon2
 import httpx
 import pytest
+from sqlalchemy import Connection
 
 from session_service.access import Role
 from session_service.database import Database
 from session_service.errors import TooManyRequestsError
 from session_service.operators import desk, lockout, passwords, service
 from session_service.operators.desk import Desk
-from session_service.operators.service import IDLE_END_MS, LONGEST_MS, USE_NOTED_EVERY_MS
+from session_service.operators.service import IDLE_END_MS, LONGEST_MS, USE_NOTED_EVERY_MS, By
 from tests.session_service.operators.desk_app import CURRENT, NOW_MS, PASSWORD, SIGN_INS, Office, office
 
 
@@ -128,6 +129,27 @@ async def test_a_revoked_operator_does_not_get_in(at: Office) -> None:
     assert kind(await at.sign_in()) == (401, "sign-in-failed")
     [row] = await at.rows("SELECT actor, why FROM audit WHERE action = 'operator.revoke'")
     assert row == (f"operator:{boss}", "Ada: has left us")
+
+
+@pytest.mark.parametrize("change", ["set_password", "revoke"])
+async def test_what_changes_while_the_password_is_looked_at_counts(
+    at: Office, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by, hashed = By("cli:test", NOW_MS), passwords.hashed("twelve white swans", "Ada")
+    changes: dict[str, Callable[[Connection], None]] = {
+        "set_password": lambda c: service.set_password(c, service.named(c, "Ada"), hashed, by),
+        "revoke": lambda c: service.revoke(c, service.named(c, "Ada"), by),
+    }
+    hashing = Desk.hashing
+
+    async def slow(self: Desk, work: Callable[[], bool]) -> bool:
+        await at.database.write(changes[change])
+        return await hashing(self, work)
+
+    monkeypatch.setattr(Desk, "hashing", slow)
+
+    assert kind(await at.sign_in()) == (401, "sign-in-failed")
+    assert await at.rows("SELECT count(*) FROM operator_sign_in") == [(0,)]
 
 
 async def _id_of(at: Office, name: str) -> str:

@@ -55,15 +55,19 @@ class Limited:
         try:
             for limit in rules:
                 self._limits.take(limit, keys[limit.by])
-            with self._gates(scope, keys):
-                await self._app(scope, receive, self._charging(rules, keys, send) if len(rules) > 1 else send)
+            charging = self._charging(rules, keys, send) if len(rules) > 1 else send
+            if gates := _gates(scope):
+                with self._through(gates, keys):
+                    await self._app(scope, receive, charging)
+            else:
+                await self._app(scope, receive, charging)
         except TooManyRequestsError as problem:
             await problems.answer(problem)(scope, receive, send)
 
     @contextmanager
-    def _gates(self, scope: Scope, keys: dict[By, str]) -> Iterator[None]:
+    def _through(self, gates: tuple[Gate, ...], keys: dict[By, str]) -> Iterator[None]:
         with ExitStack() as stack:
-            for gate in _gates(scope):
+            for gate in gates:
                 if gate.by in keys:
                     stack.enter_context(self._limits.under_way(gate, keys[gate.by]))
             yield

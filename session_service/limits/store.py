@@ -44,15 +44,19 @@ class BoundedStore(Storage, SlidingWindowCounterSupport):
 
     def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Count ``amount`` hits if they stay within ``limit`` in ``expiry`` seconds; say whether they do."""
-        if self.wait_s(key, limit, expiry, amount) > 0:
+        count, left_s = self._current(key, expiry)
+        if count.before * left_s / expiry > limit - amount - count.now:
             return False
-        self.charge(key, expiry, amount)
+        self._keep(key, Count(count.window, count.before, count.now + amount))
         return True
 
     def charge(self, key: str, expiry: int, amount: int) -> None:
         """Count ``amount`` hits, whatever the limit."""
         count, _ = self._current(key, expiry)
-        self._counts[key] = count._replace(now=count.now + amount)
+        self._keep(key, Count(count.window, count.before, count.now + amount))
+
+    def _keep(self, key: str, count: Count) -> None:
+        self._counts[key] = count
         self._counts.move_to_end(key)
         if len(self._counts) > self._keys_max:
             self._counts.popitem(last=False)

@@ -40,14 +40,14 @@ def test_a_password_is_hashed_where_there_is_none_too(monkeypatch: pytest.Monkey
             return True
 
         def hash(self, password: str) -> str:
-            return f"of {password}"
+            return f"hash {password}"
 
     monkeypatch.setattr(passwords, "_HASHER", Hasher())
     passwords._nobodys.cache_clear()
 
     assert not passwords.is_right(None, "x")
     passwords._nobodys.cache_clear()
-    assert len(looked_at) == 1
+    assert looked_at == ["hash of nobody"]
 
 
 def test_letters_are_what_they_look_like_on_any_keyboard() -> None:

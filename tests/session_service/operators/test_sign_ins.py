@@ -329,6 +329,14 @@ async def test_the_wait_doubles(at: Office) -> None:
     assert waits == [1, 2, 4]
 
 
+async def test_who_guesses_codes_waits_too(at: Office) -> None:
+    right = (await at.app_of("Ada")).at(NOW_MS // 1000)
+    for _ in range(lockout.NAME_HERE.free + 1):
+        assert kind(await at.sign_in()) == (401, "sign-in-failed")
+
+    assert kind(await at.sign_in(code=right)) == (429, "too-many-requests")
+
+
 async def test_tries_that_come_too_early_lengthen_nothing(at: Office) -> None:
     await at.fail(lockout.NAME_HERE.free + 1)
     for _ in range(20):

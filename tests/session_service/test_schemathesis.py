@@ -41,9 +41,11 @@ RUNS = {
         "guest", ("--include-path-regex", r"\{", "--exclude-path-regex", OPS, "--phases", "fuzzing"), with_ids=True
     ),
     "an admin who works": Run("admin", ("--include-path-regex", OPS + r".*\{", "--phases", "fuzzing"), with_ids=True),
-    "a rider with a new token": Run("guest", ("--include-path-regex", "^/v1/riders/me/tokens$")),
+    "a rider with a new token": Run(
+        "guest", ("--include-path-regex", "^/v1/riders/me/tokens$", "--phases", "coverage")
+    ),
     "an admin who leaves": Run(
-        "admin", ("--include-path-regex", ENDS_THE_TOKEN, "--exclude-path-regex", "^/v1/riders")
+        "admin", ("--include-path-regex", ENDS_THE_TOKEN, "--exclude-path-regex", "^/v1/riders", "--phases", "coverage")
     ),
 }
 

@@ -12,6 +12,7 @@ from session_service import keyring
 from session_service.cli.common import Commands, add_command, ensure_current, read, say, settings_of
 from session_service.errors import SetupError
 from session_service.fleet import proofs
+from session_service.fleet.tls import broker_context
 from session_service.ledger import books
 from session_service.secrets import load_secrets
 from session_service.settings import Settings
@@ -92,6 +93,7 @@ def _ledger(settings: Settings) -> str:
 
 def _broker(settings: Settings) -> str:
     """Connect no further than TCP: as an MQTT client under the service's name we would push the service out."""
+    broker_context(settings)
     address = (settings.broker_host, settings.broker_port)
     try:
         socket.create_connection(address, timeout=BROKER_S).close()

@@ -13,6 +13,7 @@ import uvicorn
 from session_service.bounded_http import BoundedHttp
 from session_service.cli.common import Commands, add_command, ensure_current, say, settings_of, write
 from session_service.errors import SetupError
+from session_service.fleet.tls import broker_context
 from session_service.ledger import service as ledger
 from session_service.secrets import load_secrets
 from session_service.settings import Settings
@@ -50,6 +51,7 @@ def _see_that_it_can_start(settings: Settings) -> None:
         SetupError: something is missing.
     """
     load_secrets(settings.secrets_dir)
+    broker_context(settings)
     ensure_current(settings.database_url)
     write(settings, lambda connection: ledger.ensure_accounts(connection, settings.currency))
 

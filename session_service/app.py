@@ -84,7 +84,7 @@ class Service(FastAPI):
     """FastAPI with our layers around it. They lie outside of its own, so that they hold for every answer."""
 
     def openapi(self) -> dict[str, Any]:
-        """Return the API's description, with how to sign in."""
+        """Return the API's description, with what FastAPI does not know."""
         if self.openapi_schema is None:
             complete(super().openapi(), self.state.settings.public_url)
         return super().openapi()

@@ -64,7 +64,7 @@ def test_all_key_files_are_for_their_owner_only(installed: Unlatch) -> None:
     paths = [SECRETS / FOLDER, *(SECRETS / FOLDER).iterdir()]
     assert {path.name for path in paths} == {FOLDER, KEYRING, "2.pem"}
     assert {path.stat().st_mode & 0o077 for path in paths} == {0}
-    (SECRETS / FOLDER / "2.pem").chmod(0o644)
+    (SECRETS / FOLDER / "2.pem").chmod(0o640)
     with pytest.raises(SetupError, match=r"chmod go= secrets/command-keys/2\.pem"):
         check._secrets(Settings())
 

@@ -353,6 +353,30 @@ async def test_a_revoked_device_has_nothing_left(api: Api) -> None:
     assert await api.rows("SELECT why FROM audit WHERE action = 'device.revoke'") == [("stolen",)]
 
 
+async def test_a_revocation_ends_the_claim_that_is_open(api: Api) -> None:
+    made = await api.registered()
+    await api.ops(f"/{made['device_id']}/revoke", reason="stolen")
+    assert await api.rows("SELECT voided_at_ms IS NULL FROM device_claim") in ([(0,)], [(False,)])
+
+
+async def test_a_claim_lets_no_revoked_device_in(api: Api) -> None:
+    """However it came to have one: operators are not given any."""
+    made, now_ms = await api.registered(), api.context.clock.now_ms()
+    await api.ops(f"/{made['device_id']}/revoke", reason="stolen")
+    claim = await api.context.database.write(lambda c: service.new_claim(c, made["device_id"], now_ms))
+    code = code_of(api.context.secrets.token_secret, made["device_id"], claim.id)
+    assert problem(await api.post("", Keys().application(made, claim=code))) == WRONG
+
+
+async def test_of_a_revocation_and_an_enrolment_at_the_same_moment_the_revocation_stays(api: Api) -> None:
+    made = await api.registered()
+    await asyncio.gather(
+        api.post("", Keys().application(made)), api.ops(f"/{made['device_id']}/revoke", reason="stolen")
+    )
+    assert await key_at_the_gateway(api, made["device_id"]) is None
+    assert True not in await certificates(api, made["device_id"])
+
+
 async def test_the_gateway_is_told_at_once(api: Api) -> None:
     device_id, _ = await enrolled(api)
     await api.ops(f"/{device_id}/revoke", reason="stolen")

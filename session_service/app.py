@@ -35,13 +35,13 @@ from session_service.ledger.payments import SandboxProvider
 from session_service.limits.counting import Limits
 from session_service.limits.middleware import Limited
 from session_service.measured import Measured
+from session_service.openapi import complete
 from session_service.operators.desk import Desk
 from session_service.operators.endpoints import router as operators_router
 from session_service.operators.guarding import ensure_guarded
 from session_service.pki.endpoints import router as pki_router
 from session_service.presence.endpoints import router as presence_router
 from session_service.presence.service import Presence
-from session_service.openapi import complete
 from session_service.pricing import service as pricing
 from session_service.pricing.endpoints import router as pricing_router
 from session_service.riders.endpoints import router as riders_router

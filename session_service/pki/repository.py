@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Insert, bindparam, column, func, select, table, union, update
+from sqlalchemy import Connection, bindparam, column, func, insert, select, table, union, update
 
-from session_service.database import every, first, table_of
+from session_service.database import every, table_of
 from session_service.pki.model import DeviceCertificate, DeviceClaim, DeviceKey
+from session_service.prepared import Prepared
 
 _CLAIM: Final = table_of(DeviceClaim)
 _CERTIFICATE: Final = table_of(DeviceCertificate)
@@ -16,8 +17,8 @@ _KEY: Final = table_of(DeviceKey)
 _DEVICE: Final = table("device", column("id"), column("revoked_at_ms"))  # a noun above this one
 
 _IS_OPEN: Final = (_CLAIM.c.used_at_ms.is_(None), _CLAIM.c.voided_at_ms.is_(None))
-_LOCK: Final = select(_DEVICE.c.revoked_at_ms).where(_DEVICE.c.id == bindparam("device_")).with_for_update()
-_NEWEST_CLAIM: Final = (
+_LOCK: Final = Prepared(select(_DEVICE.c.revoked_at_ms).where(_DEVICE.c.id == bindparam("device_")).with_for_update())
+_NEWEST_CLAIM: Final = Prepared(
     select(_CLAIM)
     .where(_CLAIM.c.device_id == bindparam("device_"), _CLAIM.c.voided_at_ms.is_(None))
     .order_by(_CLAIM.c.created_at_ms.desc(), _CLAIM.c.id.desc())
@@ -26,18 +27,24 @@ _NEWEST_CLAIM: Final = (
 _TRY: Final = (
     update(_CLAIM).where(_CLAIM.c.device_id == bindparam("device_"), *_IS_OPEN).values(tries=_CLAIM.c.tries + 1)
 )
-_USE: Final = update(_CLAIM).where(_CLAIM.c.id == bindparam("claim_"), *_IS_OPEN).values(used_at_ms=bindparam("now_"))
-_VOID: Final = (
+_USE: Final = Prepared(
+    update(_CLAIM).where(_CLAIM.c.id == bindparam("claim_"), *_IS_OPEN).values(used_at_ms=bindparam("now_"))
+)
+_VOID: Final = Prepared(
     update(_CLAIM).where(_CLAIM.c.device_id == bindparam("device_"), *_IS_OPEN).values(voided_at_ms=bindparam("now_"))
 )
-_CURRENT_KEY: Final = select(_KEY).where(_KEY.c.device_id == bindparam("device_"), _KEY.c.ended_at_ms.is_(None))
-_HAS_KEY: Final = select(_KEY).where(_KEY.c.device_id == bindparam("device_"), _KEY.c.key_id == bindparam("key_"))
-_END_KEY: Final = (
+_CURRENT_KEY: Final = Prepared(
+    select(_KEY).where(_KEY.c.device_id == bindparam("device_"), _KEY.c.ended_at_ms.is_(None))
+)
+_HAS_KEY: Final = Prepared(
+    select(_KEY).where(_KEY.c.device_id == bindparam("device_"), _KEY.c.key_id == bindparam("key_"))
+)
+_END_KEY: Final = Prepared(
     update(_KEY)
     .where(_KEY.c.device_id == bindparam("device_"), _KEY.c.ended_at_ms.is_(None))
     .values(ended_at_ms=bindparam("now_"))
 )
-_FOR_REQUEST: Final = (
+_FOR_REQUEST: Final = Prepared(
     select(_CERTIFICATE)
     .where(_CERTIFICATE.c.device_id == bindparam("device_"), _CERTIFICATE.c.request == bindparam("request_"))
     .order_by(_CERTIFICATE.c.not_before_ms.desc())
@@ -48,7 +55,7 @@ _ISSUED_SINCE: Final = (
     .select_from(_CERTIFICATE)
     .where(_CERTIFICATE.c.device_id == bindparam("device_"), _CERTIFICATE.c.not_before_ms >= bindparam("since_"))
 )
-_REVOKE: Final = (
+_REVOKE: Final = Prepared(
     update(_CERTIFICATE)
     .where(_CERTIFICATE.c.device_id == bindparam("device_"), _CERTIFICATE.c.revoked_at_ms.is_(None))
     .values(revoked_at_ms=bindparam("now_"), reason=bindparam("why_"))
@@ -64,12 +71,15 @@ _KEYS_CHANGED: Final = union(
     select(_KEY.c.device_id).where(_KEY.c.ended_at_ms >= bindparam("since_")),
 )
 _LAST_REVOKED: Final = select(func.max(_CERTIFICATE.c.revoked_at_ms)).where(_CERTIFICATE.c.revoked_at_ms.is_not(None))
+_ADD_CLAIM: Final = Prepared(insert(_CLAIM))
+_ADD_KEY: Final = Prepared(insert(_KEY))
+_ADD_CERTIFICATE: Final = Prepared(insert(_CERTIFICATE))
 
 
 def lock_device(connection: Connection, device_id: str) -> bool | None:
     """Lock a device for what follows; return whether it is revoked, or ``None`` if there is no such device."""
-    row = connection.execute(_LOCK, {"device_": device_id}).first()
-    return None if row is None else row.revoked_at_ms is not None
+    row = _LOCK.first(connection, device_=device_id)
+    return None if row is None else row["revoked_at_ms"] is not None
 
 
 # -- Claims
@@ -77,12 +87,12 @@ def lock_device(connection: Connection, device_id: str) -> bool | None:
 
 def add_claim(connection: Connection, claim: DeviceClaim) -> None:
     """Store a claim; none may be open for its device."""
-    connection.execute(_insert(_CLAIM), claim.model_dump())
+    _ADD_CLAIM.run(connection, claim.model_dump())
 
 
 def newest_claim(connection: Connection, device_id: str) -> DeviceClaim | None:
     """Return a device's newest claim, used or not, that has not been replaced."""
-    return first(connection, DeviceClaim, _NEWEST_CLAIM, device_=device_id)
+    return _NEWEST_CLAIM.one(connection, DeviceClaim, device_=device_id)
 
 
 def count_try(connection: Connection, device_id: str) -> None:
@@ -92,12 +102,12 @@ def count_try(connection: Connection, device_id: str) -> None:
 
 def use_claim(connection: Connection, claim_id: str, now_ms: int) -> bool:
     """Mark an open claim as used; return ``False`` if it is open no more."""
-    return bool(connection.execute(_USE, {"claim_": claim_id, "now_": now_ms}).rowcount)
+    return bool(_USE.run(connection, {"claim_": claim_id, "now_": now_ms}))
 
 
 def void_claims(connection: Connection, device_id: str, now_ms: int) -> None:
     """End the device's open claim, if it has one."""
-    connection.execute(_VOID, {"device_": device_id, "now_": now_ms})
+    _VOID.run(connection, {"device_": device_id, "now_": now_ms})
 
 
 # -- Report keys
@@ -105,22 +115,22 @@ def void_claims(connection: Connection, device_id: str, now_ms: int) -> None:
 
 def current_key(connection: Connection, device_id: str) -> DeviceKey | None:
     """Return the key that signs a device's reports now."""
-    return first(connection, DeviceKey, _CURRENT_KEY, device_=device_id)
+    return _CURRENT_KEY.one(connection, DeviceKey, device_=device_id)
 
 
 def key(connection: Connection, device_id: str, key_id: str) -> DeviceKey | None:
     """Return one of a device's keys, of now or of before."""
-    return first(connection, DeviceKey, _HAS_KEY, device_=device_id, key_=key_id)
+    return _HAS_KEY.one(connection, DeviceKey, device_=device_id, key_=key_id)
 
 
 def add_key(connection: Connection, new: DeviceKey) -> None:
     """Store a key; the device has no other current one."""
-    connection.execute(_insert(_KEY), new.model_dump())
+    _ADD_KEY.run(connection, new.model_dump())
 
 
 def end_key(connection: Connection, device_id: str, now_ms: int) -> None:
     """Take a device's current key out of use."""
-    connection.execute(_END_KEY, {"device_": device_id, "now_": now_ms})
+    _END_KEY.run(connection, {"device_": device_id, "now_": now_ms})
 
 
 def devices_with_changed_keys(connection: Connection, since_ms: int) -> list[str]:
@@ -133,12 +143,12 @@ def devices_with_changed_keys(connection: Connection, since_ms: int) -> list[str
 
 def add_certificate(connection: Connection, certificate: DeviceCertificate) -> None:
     """Store a certificate."""
-    connection.execute(_insert(_CERTIFICATE), certificate.model_dump())
+    _ADD_CERTIFICATE.run(connection, certificate.model_dump())
 
 
 def certificate_for(connection: Connection, device_id: str, request: str) -> DeviceCertificate | None:
     """Return the newest certificate that a device got for this very request."""
-    return first(connection, DeviceCertificate, _FOR_REQUEST, device_=device_id, request_=request)
+    return _FOR_REQUEST.one(connection, DeviceCertificate, device_=device_id, request_=request)
 
 
 def issued_since(connection: Connection, device_id: str, since_ms: int) -> int:
@@ -148,7 +158,7 @@ def issued_since(connection: Connection, device_id: str, since_ms: int) -> int:
 
 def revoke_certificates(connection: Connection, device_id: str, why: str, now_ms: int) -> int:
     """Revoke all certificates of a device; return how many that were."""
-    return connection.execute(_REVOKE, {"device_": device_id, "why_": why, "now_": now_ms}).rowcount
+    return _REVOKE.run(connection, {"device_": device_id, "why_": why, "now_": now_ms})
 
 
 def revoked_certificates(connection: Connection, ended_before_ms: int) -> Sequence[DeviceCertificate]:
@@ -164,8 +174,3 @@ def last_revoked_ms(connection: Connection) -> int | None:
 def denied_devices(connection: Connection) -> list[str]:
     """Return the ids of all revoked devices, in order."""
     return list(connection.execute(_DENIED).scalars())
-
-
-def _insert(into: Any) -> Insert:  # noqa: ANN401 - a table
-    statement: Insert = into.insert()
-    return statement

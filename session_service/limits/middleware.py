@@ -20,6 +20,8 @@ from session_service.credentials import COOKIE
 from session_service.errors import TooManyRequestsError
 from session_service.limits.counting import Limits
 from session_service.limits.table import (
+    DISPUTED,
+    DISPUTES,
     LABEL_PAGE_LIMITS,
     LABEL_PAGES,
     PHOTOGRAPHS,
@@ -118,8 +120,11 @@ def _in_cookie(header: str) -> str:
 
 def _rules(scope: Scope) -> tuple[Limit, ...]:
     path: str = scope["path"]
-    special = LABEL_PAGE_LIMITS if path.startswith(LABEL_PAGES) else ROUTES.get((scope["method"], path), ())
-    return (REQUESTS, *special)
+    if path.startswith(LABEL_PAGES):
+        return (REQUESTS, *LABEL_PAGE_LIMITS)
+    if path.startswith(DISPUTED[0]) and path.endswith(DISPUTED[1]):
+        return (REQUESTS, DISPUTES)
+    return (REQUESTS, *ROUTES.get((scope["method"], path), ()))
 
 
 def _gates(scope: Scope) -> tuple[Gate, ...]:

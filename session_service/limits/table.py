@@ -12,6 +12,7 @@ from typing import Final
 
 MINUTE_S: Final = 60
 HOUR_S: Final = 3_600
+DAY_S: Final = 24 * HOUR_S
 
 
 class By(StrEnum):
@@ -70,8 +71,9 @@ ENROLMENTS: Final = Limit(
     "enrolments", By.ADDRESS, 100, HOUR_S, "a depot sets up its bikes; ten wrong claims and it is over", failed_cost=10
 )
 SIGN_INS: Final = Limit(
-    "sign-ins", By.ADDRESS, 100, 15 * MINUTE_S, "an office; each takes 50 ms of argon2, ten wrong", failed_cost=10
+    "sign-ins", By.ADDRESS, 100, 15 * MINUTE_S, "an office; each takes 50 ms of argon2, and who guesses waits anyway"
 )
+DISPUTES: Final = Limit("disputes", By.CALLER, 5, DAY_S, "each may end a ride for nothing and takes a label out of use")
 
 STREAMS: Final = Gate("streams", By.CALLER, 8, "a rider has a phone, a tablet and tabs left open")
 STREAMS_FROM: Final = Gate("streams-from", By.ADDRESS, 200, "50 KiB each, for as long as the client likes")
@@ -91,8 +93,9 @@ ROUTES: Final[dict[tuple[str, str], tuple[Limit, ...]]] = {
 """What else than ``REQUESTS`` is counted, by method and path, in the order in which it is checked."""
 
 LABEL_PAGES: Final = "/L/"
+DISPUTED: Final = ("/v1/sessions/", "/problems")  # how such a path begins and ends
 LABEL_PAGE_LIMITS: Final = (SCANS_FROM,)  # the page says whether a label is genuine, so it is a scan
 
 ALL_LIMITS: Final = tuple(
-    dict.fromkeys((REQUESTS, *(limit for row in ROUTES.values() for limit in row), IDENTIFICATIONS_OF))
+    dict.fromkeys((REQUESTS, *(limit for row in ROUTES.values() for limit in row), DISPUTES, IDENTIFICATIONS_OF))
 )

@@ -34,8 +34,6 @@ from session_service.settings import Settings
 CODES: Final = Limit(
     "display-codes", CountedBy.LABEL, 10, 600, "three of a million codes are good: a guesser needs a year of tries"
 )
-IDENTIFY_OF: Final = Limit("identify-of", CountedBy.LABEL, 1, 10, "it blinks and buzzes for some seconds")
-IDENTIFY: Final = Limit("identify", CountedBy.CALLER, 10, 600, "two racks of things that will not be found")
 
 
 class Ask(StrEnum):
@@ -128,15 +126,6 @@ class Presence:
     def notice(self, connection: Connection, spot: Spot, phone: Position, now_ms: int) -> None:
         """Raise the alarms that a scan at this position gives cause for."""
         alarms.notice(connection, self._settings, spot, phone, now_ms)
-
-    def count_identify(self, label_id: str, rider_id: str) -> None:
-        """Count a wish to make a thing blink.
-
-        Raises:
-            TooManyRequestsError: it has just blinked, or this rider asks too often.
-        """
-        self._limits.take(IDENTIFY, rider_id)
-        self._limits.take(IDENTIFY_OF, label_id)
 
     def _away_m(self, thing: Thing, position: Position | None, now_ms: int) -> float | None:
         return away_m(position, fix_of(thing, now_ms), limits_of(self._settings))

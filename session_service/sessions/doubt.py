@@ -41,12 +41,10 @@ def identify(
         NotSignedInError: there is no such rider.
         ForgedLabelError, RevokedLabelError, SuspendedLabelError, UnknownLabelError: the label opens nothing.
         DeviceTakenError, DeviceUnavailableError, DeviceOfflineError: not this device, not now.
-        TooManyRequestsError: it has just shown itself, or this rider has asked too often.
     """
     riders.require(connection, rider)
     target = sessions.target(connection, parts)
     moment = sessions.free_at(target, clock.now_ms())
-    sessions.presence.count_identify(target.label_id, rider.id)
     order = Order(device_id=target.device_id, action=Action.IDENTIFY, asked_by=rider.actor, lasts_ms=IDENTIFY_MS)
     return Moved(commands=(commands.issue(connection, order, moment),))
 

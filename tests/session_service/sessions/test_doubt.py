@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from broker.contract.codes import Action
 from session_service.devices import service as devices
-from session_service.errors import NotSignedInError, Problem, TooManyRequestsError
+from session_service.errors import NotSignedInError, Problem
 from session_service.labels import service as labels
 from session_service.labels.errors import RevokedLabelError, SuspendedLabelError
 from session_service.riders.token import RiderIdentity
@@ -159,23 +159,6 @@ def test_a_rider_makes_a_free_thing_show_itself(street: Street, rider: RiderIden
     assert command.asked_by == f"rider:{rider.id}"
     assert street.rows("session") == []
     assert street.wallet(rider) == (FUNDS, 0, 0)
-
-
-def test_one_thing_is_asked_once_in_ten_seconds_whoever_asks(
-    street: Street, rider: RiderIdentity, bike: Device
-) -> None:
-    shows_itself(street, rider, bike)
-    before = dump(street)
-    with pytest.raises(TooManyRequestsError, match="Wait"):
-        shows_itself(street, street.rider(), bike)
-    assert len(dump(street)["command"]) == len(before["command"])
-
-
-def test_one_rider_asks_ten_times_in_ten_minutes(street: Street, rider: RiderIdentity) -> None:
-    for _ in range(10):
-        shows_itself(street, rider, street.device())
-    with pytest.raises(TooManyRequestsError):
-        shows_itself(street, rider, street.device())
 
 
 @pytest.mark.parametrize("why", ["taken", "revoked", "maintenance", "silent"])

@@ -99,7 +99,8 @@ BAD: dict[Make, tuple[int, str]] = {
 async def revoke_one(town: Town) -> None:
     """Make the bike another label and revoke it, once a module."""
     if "revoked_label" not in town.ids:
-        minted = await town.world.ops("POST", f"/v1/ops/devices/{town.ids['device_id']}/labels", keep_old_until_mounted=True)
+        path = f"/v1/ops/devices/{town.ids['device_id']}/labels"
+        minted = await town.world.ops("POST", path, keep_old_until_mounted=True)
         town.ids["revoked_label"] = minted.json()["text"]
         path = f"/v1/ops/labels/{minted.json()['label_id']}/revoke"
         assert (await town.world.ops("POST", path, reason="a test")).is_success

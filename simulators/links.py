@@ -114,13 +114,13 @@ class FleetLink:
                 client = await self._client().__aenter__()
             try:
                 await self._subscribe(client)
+                _heed_cancellation()
                 served = True
                 await self._serve(client)
             finally:
                 await client.__aexit__(None, None, None)
         except (MqttError, AgentError) as error:
-            if (task := asyncio.current_task()) is not None and task.cancelling():
-                raise asyncio.CancelledError from error  # closing failed, and its error took the cancellation's place
+            _heed_cancellation()  # closing may have failed, and its error taken the cancellation's place
             logger.debug("link lost device=%s: %s", self._device, error)
         return served
 
@@ -183,6 +183,7 @@ class FleetLink:
             channel, payload = await self._outgoing.get()
             rule = RULES[channel]
             await client.publish(topic(self._device, channel), payload, rule.publish_qos, retain=rule.retain)
+            _heed_cancellation()
 
     def _put(self, channel: Channel, payload: bytes) -> None:
         if not self._outgoing.full():
@@ -198,3 +199,13 @@ class FleetLink:
 
 def _nobody(_event: Event) -> None:
     """Hear nothing, until ``listen``."""
+
+
+def _heed_cancellation() -> None:
+    """Raise the cancellation that this task was asked for and has not seen.
+
+    aiomqtt waits with ``asyncio.wait_for``, which before Python 3.12 drops one that comes at the moment of success.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

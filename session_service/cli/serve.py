@@ -51,9 +51,9 @@ def _see_that_it_can_start(settings: Settings) -> None:
         SetupError: something is missing.
     """
     load_secrets(settings.secrets_dir)
-    broker_context(settings)
     ensure_current(settings.database_url)
     write(settings, lambda connection: ledger.ensure_accounts(connection, settings.currency))
+    broker_context(settings)
 
 
 class _Server(uvicorn.Server):

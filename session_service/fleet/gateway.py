@@ -115,13 +115,13 @@ class Gateway:
             try:
                 async with self._client() as client:
                     await self._subscribe(client)
+                    _heed_cancellation()
                     self._up(client)
                     delay_s = 0.1
                     async for _ in client.messages:
                         pass  # there are none here; it raises when the connection is lost
             except (aiomqtt.MqttError, SetupError) as error:
-                if (task := asyncio.current_task()) is not None and task.cancelling():
-                    raise asyncio.CancelledError from error  # closing failed in place of the cancellation
+                _heed_cancellation()  # closing may have failed, and its error taken the cancellation's place
                 logger.warning("broker lost, trying again in %.1f s: %s", delay_s, error)
             finally:
                 self._down()
@@ -157,6 +157,7 @@ class Gateway:
                 await client.publish(topic, payload, qos=qos, retain=retain)
             except aiomqtt.MqttError as error:
                 raise ConnectionError(str(error)) from error
+            _heed_cancellation()
 
         self._dispatcher.publish = publish
         self.connected.set()
@@ -332,3 +333,13 @@ class Gateway:
 
         for device in await self._database.write(unit):
             logger.warning("two machines have the keys of one device device=%s", device)
+
+
+def _heed_cancellation() -> None:
+    """Raise the cancellation that this task was asked for and has not seen.
+
+    aiomqtt waits with ``asyncio.wait_for``, which before Python 3.12 drops one that comes at the moment of success.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -114,3 +114,11 @@ def test_check_names_a_broker_that_does_not_answer(settings: dict[str, str]) -> 
     said = run({**settings, "UNLATCH_BROKER_PORT": "9"}, "check")
     assert said.returncode == 1
     assert "broker: No broker at 127.0.0.1:9" in said.stdout
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_without_its_certificates_it_says_what_makes_them(settings: dict[str, str], command: str) -> None:
+    (Path(settings["UNLATCH_SECRETS_DIR"]) / "pki").unlink()  # a link to the broker's authority
+    said = run(settings, command)
+    assert said.returncode == 1
+    assert "unlatch pki init" in said.stderr + said.stdout

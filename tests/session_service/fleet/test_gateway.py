@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +14,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from broker.contract.codes import Bolt
+from broker.contract.envelope import Rejection
 from broker.contract.keys import new_report_key
 from broker.contract.messages import Heartbeat, Report, Status
 from broker.contract.topics import Channel, topic
@@ -87,8 +89,8 @@ async def gateway(database: AwayDatabase, tmp_path: Path) -> AsyncIterator[Gatew
         worker.cancel()
 
 
-def message(channel: Channel, payload: bytes) -> aiomqtt.Message:
-    return aiomqtt.Message(topic(DEVICE, channel), payload, qos=1, retain=False, mid=1, properties=None)
+def message(channel: Channel, payload: bytes, *, retain: bool = False) -> aiomqtt.Message:
+    return aiomqtt.Message(topic(DEVICE, channel), payload, qos=1, retain=retain, mid=1, properties=None)
 
 
 def rejected(channel: str, reason: str) -> float:
@@ -112,6 +114,32 @@ async def test_what_comes_faster_than_it_can_be_handled_is_dropped_and_counted(g
         gateway._hear(message(Channel.HEARTBEAT, b"junk"))
 
     assert rejected("hb", "overload") == before + 5
+
+
+async def test_a_retained_message_is_dropped_and_counted(gateway: Gateway, database: AwayDatabase) -> None:
+    before, bad = rejected("rpt", Rejection.RETAINED), Bad(DEVICE, new_report_key())
+
+    gateway._hear(message(Channel.REPORT, bad.signed(bad.report()), retain=True))
+
+    assert rejected("rpt", Rejection.RETAINED) == before + 1
+    assert all(shard.empty() for shard in gateway._shards)
+    assert database.asked == 0
+
+
+@pytest.mark.parametrize("channel", [Channel.REPORT, Channel.HEARTBEAT])
+async def test_a_device_speaks_for_itself_alone(gateway: Gateway, database: AwayDatabase, channel: Channel) -> None:
+    other = Bad("ZZZZZZZZZZ", new_report_key())
+    gateway._keys[DEVICE] = other.key.public_key()  # what it says of the other one is rightly signed by itself
+    before = rejected(channel, Rejection.WRONG_DEVICE)
+    said: Report | Heartbeat = other.report() if channel is Channel.REPORT else other.heartbeat()
+
+    gateway._hear(message(channel, other.signed(said)))
+
+    await until(
+        lambda: asyncio.sleep(0, rejected(channel, Rejection.WRONG_DEVICE) - before + database.asked),
+        lambda count: count > 0,
+    )
+    assert (rejected(channel, Rejection.WRONG_DEVICE), database.asked) == (before + 1, 0)
 
 
 @pytest.mark.parametrize("channel", [Channel.REPORT, Channel.HEARTBEAT])
@@ -203,6 +231,32 @@ async def test_the_gateway_stops_when_told_though_its_connection_breaks_at_that_
     gateway._client = StuckClient  # type: ignore[method-assign, assignment]
     running = asyncio.create_task(gateway._stay_connected())
     await gateway.connected.wait()
+
+    running.cancel()
+
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+
+class DeafClient(StuckClient):
+    """A connection that stands at the very moment of the cancellation: the library's way of waiting drops it then."""
+
+    def __init__(self, asked: asyncio.Event) -> None:
+        super().__init__()
+        self._asked = asked
+
+    async def subscribe(self, *_arguments: object, **_options: object) -> None:
+        self._asked.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+async def test_the_gateway_stops_when_told_though_it_is_just_connected(gateway: Gateway) -> None:
+    asked = asyncio.Event()
+    gateway._client = lambda: DeafClient(asked)  # type: ignore[method-assign, assignment, return-value]
+    running = asyncio.create_task(gateway._stay_connected())
+    await asked.wait()
 
     running.cancel()
 

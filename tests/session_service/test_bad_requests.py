@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from session_service.bodies import BODY_MAX_BYTES
 from tests.support.attacks import ENDLESS, Attack, Attacker, Operation, operations
 from tests.support.towns import Town
 
@@ -77,3 +78,12 @@ async def test_odd_requests_break_nothing(town: Town, operation: Operation) -> N
 
     failures = [f"{fault}: {wrong}" for fault, answer in answers if (wrong := wrong_with(answer))]
     assert not failures, "\n" + "\n".join(failures)
+
+
+async def test_a_body_over_the_limit_is_a_problem(town: Town) -> None:
+    content = b" " * (BODY_MAX_BYTES + 1)
+
+    answer = await town.world.client.post("/v1/riders", content=content, headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["type"]) == (413, "urn:unlatch:problem:body-too-large")
+    assert (await town.world.client.post("/v1/riders", content=b"{}" + content[:-3])).status_code != 413

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from broker.contract.codes import Action, Bolt, Cause, Reason, Result
-from broker.contract.envelope import sign
-from broker.contract.keys import key_id
+from broker.contract.envelope import Rejection, sign
+from broker.contract.keys import key_id, new_command_key
 from broker.contract.messages import BoltReport, BootReport, Command, CommandReport, Status
 from broker.contract.topics import Channel
 from device_agent.core.agent import Agent
@@ -90,6 +90,14 @@ def test_a_repeat_after_a_reboot_gets_the_stored_outcome(world: World) -> None:
     assert isinstance(report.body, CommandReport)
     assert report.body.result is Result.DONE
     assert len(world.lock.history) == 1
+
+
+def test_a_forged_command_is_dropped(world: World) -> None:
+    forged = sign(world.command(Action.UNLOCK), new_command_key(), key_id(COMMAND_KEY.public_key()))
+    world.device.feed(MessageArrived(channel=Channel.COMMAND, payload=forged))
+    assert world.link.take_new_reports() == []
+    assert world.lock.history == []
+    assert world.device.agent.rejections == {Rejection.BAD_SIGNATURE: 1}
 
 
 def test_a_retained_command_does_nothing(world: World) -> None:

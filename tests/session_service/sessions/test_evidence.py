@@ -160,6 +160,14 @@ def test_reports_repeated_or_out_of_order_have_no_effect(street: Street, rider: 
     assert dump(street) == before
 
 
+def test_a_device_says_nothing_about_the_command_of_another(street: Street, rider: RiderIdentity, bike: Device) -> None:
+    session_id, other = street.start(rider, bike), street.device()
+    street.reply(other, order=bike.orders[0])
+    street.deliver(other)
+    [command] = street.rows("command")
+    assert (command.state, street.session(session_id).state) == ("created", "unlocking")
+
+
 def test_a_bolt_that_opens_by_itself_on_a_free_device_is_an_alert(street: Street, bike: Device) -> None:
     street.bolt(bike, Bolt.OPEN, Cause.FORCED)
     bike.says(FaultReport(fault="tampered"), street.now_ms)  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 # Unlatch. `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test check bench soak docs lock clean
+.PHONY: help setup setup-demo demo test check bench soak mutants docs lock clean
 
 BIN := .venv/bin
 # Two workers: most machines have two cores, and each worker runs a broker and a database of its own.
@@ -33,10 +33,13 @@ bench: setup-demo ## measure scan-to-unlock against its floor (3 minutes; writes
 
 soak: setup ## check the rules with many more histories, plant faults in them, and replay TRIPS=DIR, a folder of real trips
 	UNLATCH_RULES_BATCHES=100 UNLATCH_RULES_FIRST=1000 $(PYTEST) tests/session_service/sessions/test_rules_machine.py
-	$(BIN)/python tests/session_service/sessions/planted_faults.py
+	$(BIN)/python -m tests.session_service.sessions.planted_faults
 	UNLATCH_FUZZ_EXAMPLES=200 $(PYTEST) tests/session_service/test_schemathesis.py
 	@if [ -z "$(TRIPS)" ]; then echo "soak: no replay; name a folder of trips for it: make soak TRIPS=DIR"; else \
 	$(BIN)/unlatch-sim replay "$(TRIPS)" --trips 20000 --speed 3600 --out build/soak/report.json; fi
+
+mutants: setup ## remove each guard of the code by itself, and see that a test fails for it (10 minutes)
+	@$(BIN)/python -m tests.mutants
 
 docs: setup-demo ## make the pages in docs/ again that are drawn from tables in the code
 	@$(BIN)/python docs/diagrams.py

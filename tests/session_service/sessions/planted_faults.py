@@ -1,7 +1,7 @@
 """Faults to plant in the rules, and whether the state machine finds each: what it is worth. Run by hand or in a soak.
 
-    python tests/session_service/sessions/planted_faults.py             # all of them, a minute each at the most
-    python tests/session_service/sessions/planted_faults.py debt tariff  # those with such a word in their name
+    python -m tests.session_service.sessions.planted_faults             # all of them, a minute each at the most
+    python -m tests.session_service.sessions.planted_faults debt tariff  # those with such a word in their name
 
 Each fault is a change of the source, made in a copy, where ``test_rules_machine.py`` then runs as in ``make test``. The
 exit status is 1 if a fault stays unfound, or can no longer be planted because the code has changed. Not in the list: a
@@ -11,19 +11,15 @@ Start that does not look whether the device is taken. The database refuses the s
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).parents[3]
-COPIED: Final = ("broker", "session_service", "tests", "pyproject.toml")
+from tests.support.planting import ROOT, Change, copy_source, plant, run_tests
+
 MACHINE: Final = "tests/session_service/sessions/test_rules_machine.py"
-PATIENCE_S: Final = 600
 MONEY: Final = "session_service/ledger/rules.py"
 MACHINERY: Final = "session_service/sessions/machine.py"
 MOVES: Final = "session_service/sessions/moves.py"
@@ -196,43 +192,20 @@ FAULTS: Final = (
 )
 
 
-def plant(fault: Fault, folder: Path) -> bool:
-    """Copy the source with the fault in it to ``folder``; return whether the place was found, once."""
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, folder)
-    text = (folder / fault.file).read_text()
-    (folder / fault.file).write_text(text.replace(fault.old, fault.new))
-    return text.count(fault.old) == 1
-
-
-def found(folder: Path) -> str:
-    """Run the machine on a copy; return how it broke, or nothing."""
-    environment = os.environ | {"UNLATCH_RULES_NO_SHRINK": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    environment.pop("PYTHONPATH", None)
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider", MACHINE],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    errors = [line[2:].strip() for line in ran.stdout.splitlines() if line.startswith("E  ")]
-    if ran.returncode == 0:
-        return ""
-    return next((line for line in errors if "rror" in line or "assert" in line), (errors or ["failed"])[0])[:90]
+def found(fault: Fault, folder: Path) -> str:
+    """Run the machine on a copy with the fault in it; return how it broke, or nothing."""
+    copy_source(ROOT, folder)
+    if not plant(Change(fault.file, fault.old, fault.new), folder):
+        return "NOT PLANTED: the code has changed"
+    ran = run_tests(folder, [MACHINE], "-x", environment={"UNLATCH_RULES_NO_SHRINK": "1"})
+    return (ran.error or "failed")[:90] if ran.status else ""
 
 
 def main() -> int:
     """Plant one after the other and print what became of it."""
     parser = argparse.ArgumentParser(
         description="Plant faults in a copy of the rules and see the state machine find them.",
-        epilog="example: planted_faults.py debt tariff",
+        epilog="example: python -m tests.session_service.sessions.planted_faults debt tariff",
     )
     parser.add_argument("words", nargs="*", help="plant those with one of these words in their name")
     words = parser.parse_args().words
@@ -241,7 +214,7 @@ def main() -> int:
         if words and not any(word in fault.name for word in words):
             continue
         with tempfile.TemporaryDirectory() as folder:
-            how = found(Path(folder)) if plant(fault, Path(folder)) else "NOT PLANTED: the code has changed"
+            how = found(fault, Path(folder))
         unfound += not how or how.startswith("NOT")
         print(f"{'found  ' if how else 'UNFOUND'}  {fault.name}: {how}", flush=True)  # noqa: T201 - a program of its own
     return 1 if unfound else 0

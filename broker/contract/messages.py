@@ -21,8 +21,9 @@ MAX_MESSAGE_BYTES: Final = 4_096
 MAX_COMMAND_KEYS: Final = 4
 """Keys in one configuration: the current one, the next, one that lies in a safe, and one on its way out."""
 
-Id = Annotated[str, Meta(min_length=10, max_length=36, pattern=r"^[0-9A-Za-z-]+$")]
-DeviceId = Annotated[str, Meta(pattern=r"^[0-9A-HJKMNP-TV-Z]{10}$")]
+# \Z, because a $ would let a line feed stand at the end.
+Id = Annotated[str, Meta(min_length=10, max_length=36, pattern=r"\A[0-9A-Za-z-]+\Z")]
+DeviceId = Annotated[str, Meta(pattern=r"\A[0-9A-HJKMNP-TV-Z]{10}\Z")]
 Version = Annotated[int, Meta(ge=1)]
 # 2**53 - 1: the largest whole number that every JSON reader keeps exactly.
 Count = Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)]

@@ -84,12 +84,12 @@ class PaymentProvider(Protocol):
         """Let go of connections."""
 
 
-_Id = Annotated[str, msgspec.Meta(pattern=f"^[!-~]{{1,{MAX_PAYMENT_ID_CHARS}}}$")]  # what any database can store
+_Id = Annotated[str, msgspec.Meta(pattern=f"^[!-~]{{1,{MAX_PAYMENT_ID_CHARS}}}\\Z")]  # what any database can store
 
 
 class _SandboxPayment(msgspec.Struct):
     id: _Id
-    pay_url: Annotated[str, msgspec.Meta(pattern="^https?://[!-~]+$", max_length=MAX_PAY_URL_CHARS)]
+    pay_url: Annotated[str, msgspec.Meta(pattern=r"^https?://[!-~]+\Z", max_length=MAX_PAY_URL_CHARS)]
 
 
 class _SandboxEvent(msgspec.Struct):

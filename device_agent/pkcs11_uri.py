@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,8 @@ EXAMPLE: Final = (
 )
 _PATH: Final = frozenset({"token", "object", "type"})
 _QUERY: Final = frozenset({"module-path", "pin-source"})
+_NAME: Final = re.compile(r"[a-z-]{1,20}")
+_SEPARATOR: Final = re.compile(r"[:;?&]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,16 @@ def _pairs(uri: str, text: str, separator: str, known: frozenset[str]) -> dict[s
                 uri, "a PIN in a settings file is no secret: put it into a file of its own, pin-source=file:/..."
             )
         if name not in known or not equals or name in pairs:
-            raise _wrong(uri, f"{pair!r} is unknown, incomplete or there twice")
+            # Never the value, which may be a PIN under a mistyped name.
+            shown = name if equals and _NAME.fullmatch(name) else "a part"
+            raise _wrong(uri, f"{shown} is unknown, incomplete or there twice")
         pairs[name] = unquote(value)
+        if "\0" in pairs[name]:
+            raise _wrong(uri, f"{name} has a %00 in it, which no name of a file or key has")
     return pairs
 
 
 def _wrong(uri: str, problem: str) -> SignerError:
-    shown = uri.partition("?")[0]  # the rest may hold a PIN
-    return SignerError(f"{shown}: {problem}; an example: {EXAMPLE}")
+    # The rest may hold a PIN, also before the question mark, where that was forgotten.
+    shown = ";".join(part for part in _SEPARATOR.split(uri) if part.startswith(("token=", "object=")))
+    return SignerError(f"pkcs11:{shown}: {problem}; an example: {EXAMPLE}")

@@ -35,7 +35,13 @@ def test_names_may_have_any_character() -> None:
         (GOOD.replace("file:/pin", "pin"), "absolute"),
         (GOOD.replace("file:/pin", "file:pin"), "absolute"),
         (GOOD.replace("/m.so", "m.so"), "absolute"),
+        (GOOD.replace("/m.so", "/m.so%00"), "module-path has a %00"),
         (f"{GOOD}&pin-value=1234", "file of its own"),
+        (f"{GOOD}&pin-valeu=1234", "pin-valeu is unknown"),
+        (f"{GOOD}&pin-source=/1234", "twice"),
+        (f"{GOOD}&1234", "a part is unknown"),
+        ("pkcs12:token=a&pin-value=1234", "begin with"),
+        (f"{GOOD};pin-value=1234".replace("?", ";"), "module-path"),
     ],
 )
 def test_what_is_wrong_is_named(uri: str, names: str) -> None:

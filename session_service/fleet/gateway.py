@@ -48,6 +48,7 @@ ACK_AFTER_S: Final = 0.05  # gathered so long, out of the way of riders; a devic
 BACKOFF_MAX_S: Final = 5.0  # between tries to reach the broker; riders wait meanwhile
 KEYS_KEPT: Final = 50_000  # public keys in memory, 1 kB each
 INFLIGHT: Final = 1_000  # commands published and not acknowledged by the broker
+HEARD: Final = (topics.Channel.REPORT, topics.Channel.HEARTBEAT)
 NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)  # with Nagle's algorithm each command waits 40 ms
 
 
@@ -145,10 +146,13 @@ class Gateway:
             socket_options=NO_DELAY,
         )
         client.pending_calls_threshold = INFLIGHT  # it warns above that, and its own threshold is ten
+        # On a topic that is none (a wildcard, no UTF-8), which only a hostile broker sends, aiomqtt raises before
+        # ``_hear`` is asked, and paho would then read the same packet for ever.
+        client._client.suppress_exceptions = True  # noqa: SLF001 - aiomqtt has no other way to it
         return client
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
-        for channel in (topics.Channel.REPORT, topics.Channel.HEARTBEAT):
+        for channel in HEARD:
             await client.subscribe(topics.everyones(channel), qos=topics.RULES[channel].subscribe_qos)
 
     def _up(self, client: aiomqtt.Client) -> None:
@@ -175,6 +179,8 @@ class Gateway:
         device = channel = "unknown"
         try:
             device, channel = topics.parse(str(message.topic))
+            if channel not in HEARD:  # a broker may send what nobody has subscribed to
+                raise RejectedError(Rejection.MALFORMED, "channel")  # noqa: TRY301
             if message.retain:  # said at some time, to nobody in particular
                 raise RejectedError(Rejection.RETAINED)  # noqa: TRY301 - counted with all the others
             if not isinstance(message.payload, bytes) or not message.payload:

@@ -81,6 +81,7 @@ class BoundedHttp(HttpToolsProtocol):
         """Let a request begin whose head is not too long."""
         length = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if length > HEAD_MAX_BYTES:
+            self._raw_bytes = length  # of a head in one piece nothing is counted yet, and it gets an answer too
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             return
         self._waiting = _Waiting.BODY

@@ -17,7 +17,7 @@ class Guard:
         old: its text, which stands there once.
         new: what stands there without it.
         tests: pytest's names of the tests, each below ``tests/``, the quickest ones that do.
-        behind: a second guard that does the same and is removed as well, or else nothing would be wrong.
+        behind: other guards that do the same and are removed as well, or else nothing would be wrong.
     """
 
     name: str
@@ -25,10 +25,9 @@ class Guard:
     old: str
     new: str
     tests: tuple[str, ...]
-    behind: Change | None = None
+    behind: tuple[Change, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """All that is to be planted."""
-        first = Change(self.file, self.old, self.new)
-        return (first,) if self.behind is None else (first, self.behind)
+        return (Change(self.file, self.old, self.new), *self.behind)

@@ -91,15 +91,18 @@ GUARDS: Final = (
         (COMMAND_TESTS + "test_a_stale_cancel_is_refused_like_any_other_command",),
     ),
     Guard(
-        "agent: deadline, at the decision and after the intent",
+        "agent: deadline, all three looks at the clock",
         GUARD,
         "        if now_ms > command.expires_uptime_ms:\n",
         "        if False:\n",
         (COMMAND_TESTS + "test_a_command_is_good_up_to_its_deadline_and_not_after",),
-        Change(
-            COMMANDS,
-            "        if now_ms > record.expires_uptime_ms:\n            self._end(record, Move.EXPIRED",
-            "        if False:\n            self._end(record, Move.EXPIRED",
+        (
+            Change(
+                COMMANDS,
+                "        if now_ms > record.expires_uptime_ms:\n            self._end(record, Move.EXPIRED",
+                "        if False:\n            self._end(record, Move.EXPIRED",
+            ),
+            Change(DEVICE, "if self._ports.clock.uptime_ms() > drive.not_after_ms:", "if False:"),
         ),
     ),
     Guard(

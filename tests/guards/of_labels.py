@@ -104,13 +104,6 @@ GUARDS: Final = (
         (READER_TESTS + "test_bytes_above_the_limit_are_refused",),
     ),
     Guard(
-        "photograph: bytes that wait for a reader",
-        READER,
-        "if self._waiting_bytes + size > WAITING_MAX_BYTES:",
-        "if False:",
-        (READER_TESTS + "test_too_many_waiting_bytes_are_refused_and_room_comes_back",),
-    ),
-    Guard(
         "presence: distance",
         PRESENCE,
         "if away is not None and away > tolerance_m:",

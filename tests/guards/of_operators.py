@@ -176,10 +176,12 @@ GUARDS: Final = (
         "    if approval.asked_by == by.actor:\n",
         "    if False:\n",
         (PERSON_TESTS + "test_whoever_asked_cannot_confirm",),
-        Change(
-            MIGRATION,
-            "state <> 'confirmed' OR decided_by <> asked_by",
-            "state <> 'confirmed' OR decided_by <> ''",
+        (
+            Change(
+                MIGRATION,
+                "state <> 'confirmed' OR decided_by <> asked_by",
+                "state <> 'confirmed' OR decided_by <> ''",
+            ),
         ),
     ),
     Guard(

@@ -194,7 +194,7 @@ GUARDS: Final = (
         "    if first_legs(connection, transfer) is not None:\n        return\n",
         "",
         (TOP_UP_TESTS + "test_a_success_is_credited_once_however_often_it_is_heard",),
-        Change(TOP_UPS, 'f"top-up:{top_up_id}", None', 'f"top-up:{clock.new_id()}", None'),
+        (Change(TOP_UPS, 'f"top-up:{top_up_id}", None', 'f"top-up:{clock.new_id()}", None'),),
     ),
     Guard(
         "webhook: amount and currency",

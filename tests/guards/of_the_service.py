@@ -20,7 +20,6 @@ APP: Final = "session_service/app.py"
 AUDIT: Final = "session_service/audit/verify.py"
 CHAIN: Final = "session_service/audit/chain.py"
 REVOCATION_TESTS: Final = "session_service/fleet/test_revocation.py::"
-MESSAGE_TESTS: Final = "session_service/fleet/test_bad_messages.py::"
 GATEWAY_TESTS: Final = "session_service/fleet/test_gateway.py::"
 RULES_TESTS: Final = "session_service/sessions/test_evidence.py::"
 LIMIT_TESTS: Final = "session_service/limits/test_middleware.py::"
@@ -56,7 +55,7 @@ GUARDS: Final = (
         REPORTS,
         "    if known.journal_id != report.journal_id and repository.is_of_another(",
         "    if False and repository.is_of_another(",
-        (MESSAGE_TESTS + "test_a_device_cannot_speak_in_the_journal_of_another",),
+        (RULES_TESTS + "test_a_device_does_not_speak_in_the_journal_of_another",),
     ),
     Guard(
         "report: stored once",
@@ -162,6 +161,13 @@ GUARDS: Final = (
         HTTP,
         "        if length > HEAD_MAX_BYTES:\n",
         "        if False:\n",
+        (HTTP_TESTS + "test_a_head_that_is_too_long_gets_431_though_it_comes_at_once",),
+    ),
+    Guard(
+        "head: bytes while it comes",
+        HTTP,
+        "        elif self._raw_bytes > HEAD_MAX_BYTES + (1 + FRAMING_MAX) * self._body_bytes:\n",
+        "        elif False:\n",
         (HTTP_TESTS + "test_a_head_that_is_too_long_gets_431",),
     ),
     Guard(

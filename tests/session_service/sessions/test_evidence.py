@@ -168,6 +168,15 @@ def test_a_device_says_nothing_about_the_command_of_another(street: Street, ride
     assert (command.state, street.session(session_id).state) == ("created", "unlocking")
 
 
+def test_a_device_does_not_speak_in_the_journal_of_another(street: Street, rider: RiderIdentity, bike: Device) -> None:
+    other = street.device()
+    opened(street, rider, bike)
+    other.journal_id = bike.journal_id
+    before = dump(street)
+    assert street.receive(street.booted(other)).verdict == "foreign_journal"
+    assert dump(street) == before
+
+
 def test_a_bolt_that_opens_by_itself_on_a_free_device_is_an_alert(street: Street, bike: Device) -> None:
     street.bolt(bike, Bolt.OPEN, Cause.FORCED)
     bike.says(FaultReport(fault="tampered"), street.now_ms)  # type: ignore[arg-type]

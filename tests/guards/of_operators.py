@@ -259,7 +259,21 @@ GUARDS: Final = (
         PKI,
         "    if repository.lock_device(connection, device_id) is not False:\n",
         "    if repository.lock_device(connection, device_id) is None:\n",
-        (ENROLMENT_TESTS + "test_a_revoked_device_has_nothing_left",),
+        (ENROLMENT_TESTS + "test_a_claim_lets_no_revoked_device_in",),
+    ),
+    Guard(
+        "enrolment: the open claim of a revoked device",
+        PKI,
+        "    repository.void_claims(connection, device_id, now_ms)\n    repository.end_key(",
+        "    repository.end_key(",
+        (ENROLMENT_TESTS + "test_a_revocation_ends_the_claim_that_is_open",),
+    ),
+    Guard(
+        "enrolment: no claim for a revoked device",
+        "session_service/devices/service.py",
+        "    if device.revoked_at_ms is not None:\n",
+        "    if False:\n",
+        (ENROLMENT_TESTS + "test_revoked_is_for_good",),
     ),
     Guard(
         "renewal: signature",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.guards.guard import Guard
+from tests.support.planting import Change
 
 CONF: Final = "broker/mosquitto/mosquitto.conf"
 ACL: Final = "broker/mosquitto/acl"
@@ -69,15 +70,20 @@ GUARDS: Final = (
         "topic readwrite #",
         (ACCESS_TESTS + "test_the_service_keeps_to_the_contract_too",),
     ),
-    Guard(
+    Guard(  # by itself nobody is let in at all: what is required is what the name is taken from
         "broker: require_certificate",
         CONF,
         "require_certificate true",
         "require_certificate false",
-        (
-            TLS_TESTS + "test_refused_is[no_certificate]",
-            "broker/test_mosquitto_files.py::test_the_door_takes_certificates_alone",
-        ),
+        (TLS_TESTS + "test_refused_is[no_certificate]",),
+    ),
+    Guard(
+        "broker: require_certificate, and that nobody is nameless",
+        CONF,
+        "require_certificate true",
+        "require_certificate false",
+        (TLS_TESTS + "test_refused_is[no_certificate]",),
+        (Change(CONF, "allow_anonymous false", "allow_anonymous true"),),
     ),
     Guard("broker: crlfile", CONF, "crlfile $crl\n", "", (TLS_TESTS + "test_refused_is[revoked]",)),
     Guard("broker: tls_version", CONF, "tls_version tlsv1.3\n", "", (TLS_TESTS + "test_refused_is[without_tls_1_3]",)),

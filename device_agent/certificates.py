@@ -62,7 +62,7 @@ def life_of(cert_file: Path) -> Life:
     """
     try:
         return _life(x509.load_pem_x509_certificate(cert_file.read_bytes()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, x509.InvalidVersion) as error:
         raise SettingsError(cert_file, f"cannot read the device's certificate ({error}); enrol again") from error
 
 
@@ -98,7 +98,7 @@ def check(credentials: Credentials, key: EllipticCurvePrivateKey, device: str, c
 def _read(pem: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem.encode())
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         msg = f"the service sent no certificate ({error}); is --service the address of Unlatch?"
         raise EnrolmentError(msg) from error
 

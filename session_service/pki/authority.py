@@ -194,7 +194,7 @@ def key_of_request(csr_pem: str) -> EllipticCurvePublicKey:
     try:
         request = x509.load_pem_x509_csr(csr_pem.encode())
         public, is_proven = request.public_key(), request.is_signature_valid
-    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature) as error:
+    except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm, InvalidSignature) as error:
         msg = "it is no certificate signing request (PKCS#10, PEM)"
         raise RequestError(msg) from error
     if not isinstance(public, EllipticCurvePublicKey) or not isinstance(public.curve, SECP256R1):

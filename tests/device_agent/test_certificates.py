@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from broker.contract.enrolment import Broker, Credentials
 from broker.contract.keys import new_report_key
@@ -93,6 +96,15 @@ def test_a_certificate_for_another_key_is_refused(cell: Cell) -> None:
     credentials = issued(cell)
     with pytest.raises(EnrolmentError, match="another key"):
         check(credentials, new_report_key(), DEVICE, credentials.ca_pem)
+
+
+def test_a_certificate_of_a_version_that_there_is_not_is_refused(cell: Cell) -> None:
+    credentials = issued(cell)
+    der = x509.load_pem_x509_certificate(credentials.certificate_pem.encode()).public_bytes(Encoding.DER)
+    strange = b64encode(der.replace(bytes([0xA0, 3, 2, 1, 2]), bytes([0xA0, 3, 2, 1, 85]), 1)).decode()
+    pem = f"-----BEGIN CERTIFICATE-----\n{strange}\n-----END CERTIFICATE-----\n"
+    with pytest.raises(EnrolmentError, match="no certificate"):
+        check(msgspec.structs.replace(credentials, certificate_pem=pem), KEY, DEVICE, credentials.ca_pem)
 
 
 def test_what_is_no_certificate_is_refused(tmp_path: Path) -> None:

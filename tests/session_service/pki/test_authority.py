@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ipaddress
+from base64 import b64encode
 
 import pytest
 from cryptography import x509
@@ -147,6 +148,14 @@ def test_a_request_for_somebody_elses_key_is_refused(authority: Authority) -> No
 def test_what_is_no_request_is_refused(authority: Authority, text: str) -> None:
     with pytest.raises(RequestError, match="no certificate signing request"):
         authority.issue_device(text, DEVICE, NOW_MS)
+
+
+def test_a_request_of_a_version_that_there_is_not_is_refused(authority: Authority) -> None:
+    der = x509.load_pem_x509_csr(csr(ec.generate_private_key(ec.SECP256R1())).encode()).public_bytes(Encoding.DER)
+    strange = der.replace(bytes([2, 1, 0]), bytes([2, 1, 85]), 1)
+    pem = f"-----BEGIN CERTIFICATE REQUEST-----\n{b64encode(strange).decode()}\n-----END CERTIFICATE REQUEST-----\n"
+    with pytest.raises(RequestError, match="no certificate signing request"):
+        authority.issue_device(pem, DEVICE, NOW_MS)
 
 
 def test_a_certificate_can_be_made_that_has_ended(authority: Authority) -> None:

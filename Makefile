@@ -35,6 +35,7 @@ soak: setup ## check the rules with many more histories, plant faults in them, a
 	UNLATCH_RULES_BATCHES=100 UNLATCH_RULES_FIRST=1000 $(PYTEST) tests/session_service/sessions/test_rules_machine.py
 	$(BIN)/python -m tests.session_service.sessions.planted_faults
 	UNLATCH_FUZZ_EXAMPLES=200 $(PYTEST) tests/session_service/test_schemathesis.py
+	UNLATCH_FUZZ_INPUTS=1000000 $(BIN)/pytest -q -s tests/fuzz
 	@if [ -z "$(TRIPS)" ]; then echo "soak: no replay; name a folder of trips for it: make soak TRIPS=DIR"; else \
 	$(BIN)/unlatch-sim replay "$(TRIPS)" --trips 20000 --speed 3600 --out build/soak/report.json; fi
 

@@ -146,10 +146,24 @@ class Gateway:
             socket_options=NO_DELAY,
         )
         client.pending_calls_threshold = INFLIGHT  # it warns above that, and its own threshold is ten
-        # On a topic that is none (a wildcard, no UTF-8), which only a hostile broker sends, aiomqtt raises before
-        # ``_hear`` is asked, and paho would then read the same packet for ever.
-        client._client.suppress_exceptions = True  # noqa: SLF001 - aiomqtt has no other way to it
+        client._client.on_message = self._outliving(client._client.on_message)  # noqa: SLF001 - there is no other way to it
         return client
+
+    def _outliving(self, take: Callable[..., None] | None) -> Callable[..., None]:
+        """Return aiomqtt's callback such that it outlives topics that are none (a wildcard, no UTF-8).
+
+        Only a hostile broker sends such. aiomqtt raises before ``_hear`` is asked, and paho would read the packet again
+        and again.
+        """
+
+        def on_message(*arguments: object) -> None:
+            try:
+                if take is not None:
+                    take(*arguments)
+            except ValueError:
+                self._reject("unknown", "unknown", Rejection.MALFORMED, "topic")
+
+        return on_message
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         for channel in HEARD:

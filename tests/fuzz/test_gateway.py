@@ -9,7 +9,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,25 +115,32 @@ class Place:
         return await self.context.database.read(all_rows)
 
 
-@asynccontextmanager
-async def place(url: str, secrets_dir: Path) -> AsyncIterator[Place]:
+async def prepare(url: str, secrets_dir: Path) -> dict[str, Keys]:
+    """Register and enrol two devices; return their keys. Once: an application and its routes take megabytes."""
     make_secrets(secrets_dir)
     clock, database = Clock(), open_database(url)
     folder.init(secrets_dir / "pki", [], clock.now_ms())
-    settings, secrets = Settings(secrets_dir=secrets_dir), load_secrets(secrets_dir)
-    context = Context(settings, secrets, clock, database)
+    context = Context(Settings(secrets_dir=secrets_dir), load_secrets(secrets_dir), clock, database)
     keys: dict[str, Keys] = {}
     async with serving(context) as api:
         for number in (1001, 1002):
             made = await api.registered(number)
             keys[made["device_id"]] = Keys()
             assert (await api.post("", keys[made["device_id"]].application(made))).status_code == 201
+    await database.close()
+    return keys
+
+
+@asynccontextmanager
+async def place(url: str, secrets_dir: Path, keys: dict[str, Keys]) -> AsyncIterator[Place]:
+    clock, database = Clock(), open_database(url)
+    settings, secrets = Settings(secrets_dir=secrets_dir), load_secrets(secrets_dir)
     gateway = Gateway(settings, clock, database, Dispatcher(database, clock, secrets), Live())
     queue, errors = Watched(), Errors()
     gateway._shards = [queue] * SHARDS
     logging.getLogger("session_service").addHandler(errors)
     worker = asyncio.create_task(gateway._work_off(queue))
-    yield Place(context, gateway, queue, gateway._client()._client, keys, errors)
+    yield Place(Context(settings, secrets, clock, database), gateway, queue, gateway._client()._client, keys, errors)
     assert not worker.done()
     worker.cancel()
     logging.getLogger("session_service").removeHandler(errors)
@@ -223,15 +230,17 @@ def said_strangely(chance: random.Random, at: Place, device: str) -> MQTTMessage
 
 
 async def test_what_no_device_has_signed_changes_no_row_and_what_one_signs_changes_its_own(
-    sqlite_template: Path, tmp_path: Path
+    sqlite_url: str, tmp_path: Path
 ) -> None:
+    keys = await prepare(sqlite_url, tmp_path / "secrets")
     with Fuzzing(Area.GATEWAY, growth_max_bytes=GROWTH_MAX_BYTES) as run:
         chances = iter(run)
         while part := list(islice(chances, PER_PLACE)):
-            shutil.copy(sqlite_template, tmp_path / "unlatch.db")
-            async with place(f"sqlite:///{tmp_path / 'unlatch.db'}", tmp_path / f"secrets-{run.number}") as at:
-                for batch in batched(part):
-                    await hear(at, run, batch)
+            used = tmp_path / f"{run.number}.db"
+            shutil.copy(sqlite_url.removeprefix("sqlite:///"), used)
+            async with place(f"sqlite:///{used}", tmp_path / "secrets", keys) as at:
+                for batch, liar in zip(batched(part), cycle(("", *sorted(at.keys))), strict=False):
+                    await hear(at, run, batch, liar)
         run.saw("batches forged", "batches signed", "batches with an effect")
 
 
@@ -239,9 +248,8 @@ def batched(part: list[random.Random]) -> list[list[random.Random]]:
     return [part[start : start + BATCH] for start in range(0, len(part), BATCH)]
 
 
-async def hear(at: Place, run: Fuzzing, batch: list[random.Random]) -> None:
-    """Let the gateway hear a batch of forgeries, or of what one device has signed; look at what that changes."""
-    liar = batch[0].choice(("", *sorted(at.keys)))
+async def hear(at: Place, run: Fuzzing, batch: list[random.Random], liar: str) -> None:
+    """Let the gateway hear a batch of forgeries, or of what ``liar`` has signed; look at what that changes."""
     before = await at.rows()
     for number, chance in enumerate(batch):
         message = said_strangely(chance, at, liar) if liar else forged(chance, at)

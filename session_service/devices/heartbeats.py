@@ -1,6 +1,6 @@
 """SQL for what the gateway hears of devices: signs of life, many in a transaction, and the anchors they make.
 
-``anchor.py`` has the rules in plain code; they stand here again as conditions, so that a batch of any size is two
+``anchor.py`` has the rules in plain code; they stand here again as conditions, so that a batch of any size is three
 statements. A test holds the two against each other.
 """
 
@@ -63,10 +63,13 @@ _NOTE_STATE: Final = (
         lat=func.coalesce(bindparam("lat_", type_=Float), _STATE.c.lat),
         lon=func.coalesce(bindparam("lon_", type_=Float), _STATE.c.lon),
         position_at_ms=func.coalesce(bindparam("position_at_", type_=BigInteger), _STATE.c.position_at_ms),
-        outbox_depth=bindparam("depth_"),
-        config_revision=bindparam("config_"),
-        agent_version=bindparam("agent_"),
     )
+)
+# Only heartbeats say these. A report may overtake a heartbeat on its way to the disk, and says more of the lock then.
+_NOTE_AGENT: Final = (
+    update(_STATE)
+    .where(_STATE.c.device_id == bindparam("device_"), ~_OLD_NEWS, ~_IS_REVOKED)
+    .values(outbox_depth=bindparam("depth_"), config_revision=bindparam("config_"), agent_version=bindparam("agent_"))
 )
 _GOES_ON: Final = bindparam("uptime_", type_=BigInteger) > _BOOT.c.anchor_uptime_ms
 _RAISE: Final = (
@@ -119,6 +122,7 @@ def note(connection: Connection, beats: Sequence[Beat]) -> None:
     rows = sorted((_row(beat) for beat in beats), key=lambda row: str(row["device_"]))
     if rows:
         connection.execute(_NOTE_STATE, rows)
+        connection.execute(_NOTE_AGENT, rows)
         connection.execute(_RENEW[connection.dialect.name], rows)
 
 

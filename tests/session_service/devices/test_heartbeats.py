@@ -14,6 +14,7 @@ from session_service.devices import heartbeats, service
 from session_service.devices.anchor import Anchor, raised_by_report, renewed_by_heartbeat
 from session_service.devices.model import DeviceState, Kind
 from session_service.devices.service import By, NewDevice
+from session_service.fleet import repository
 
 BOOT, OTHER_BOOT = "boot-000000000001", "boot-000000000002"
 NOW_MS = 1_790_000_000_000
@@ -32,6 +33,7 @@ def beat(
     boot: str = BOOT,
     status: Status | None = None,
     agent_version: str = "1.0",
+    config_revision: int = 0,
 ) -> tuple[Heartbeat, int]:
     said = Heartbeat(
         version=1,
@@ -43,6 +45,7 @@ def beat(
         outbox_depth=3,
         status=status or Status(bolt=Bolt.CLOSED),
         agent_version=agent_version,
+        config_revision=config_revision,
     )
     return said, at_ms
 
@@ -135,6 +138,16 @@ def test_a_heartbeat_that_another_instance_stores_late_does_not_undo_a_newer_one
     service.note_heartbeats(connection, [beat(device, 5_000, NOW_MS, status=Status(bolt=Bolt.OPEN))])
     assert state(connection, device).bolt == "closed"
     assert anchor(connection, device) == Anchor(6_000, NOW_MS + 1_000)
+
+
+def test_what_only_heartbeats_say_counts_though_a_report_has_overtaken_it(connection: Connection) -> None:
+    device = register(connection)
+    service.note_heartbeats(connection, [beat(device, 1_000, NOW_MS)])
+    repository.note_state(connection, device, seen_at_ms=NOW_MS + 5_001, bolt="open")
+    service.note_heartbeats(connection, [beat(device, 6_000, NOW_MS + 5_000, config_revision=3)])
+    now = state(connection, device)
+    assert (now.config_revision, now.outbox_depth) == (3, 3)
+    assert (now.bolt, now.seen_at_ms) == ("open", NOW_MS + 5_001)
 
 
 async def test_a_long_or_unprintable_agent_version_spoils_nobodys_heartbeat(database: Database) -> None:

@@ -75,7 +75,9 @@ class Program:
         (self.directory / "agent.toml").write_text(text)
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self._command("run"), stderr=subprocess.DEVNULL, text=True)
+        # As it is installed: compiling what it imports would show in its memory.
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        self.process = subprocess.Popen(self._command("run"), env=environment, stderr=subprocess.DEVNULL, text=True)
 
     def end(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None

@@ -139,6 +139,7 @@ def outcome_of(file: bytes, step_ms: int) -> str:
 
 
 @pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")  # as in the service, where pytest has no say
+@pytest.mark.filterwarnings("ignore:Invalid APNG")
 @pytest.mark.filterwarnings("ignore:Palette images with Transparency")
 def test_a_file_that_was_a_photograph_is_read_or_refused() -> None:
     problems: tuple[type[Problem], ...] = (

@@ -53,7 +53,7 @@ PER_MILLE: Final = {
     Area.HEADERS: 20,
     Area.TOPICS: 20,
     Area.ENROLMENT: 10,  # a request each, over a socket
-    Area.PHOTOGRAPHS: 10,  # one takes as long as a hundred messages
+    Area.PHOTOGRAPHS: 10,  # one takes as long as ten messages
 }
 """Of a thousand inputs: each area gets what takes it about as long as the others."""
 

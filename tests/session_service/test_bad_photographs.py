@@ -143,7 +143,7 @@ async def test_large_files_at_once_are_refused_rather_than_kept_in_memory(town: 
         for start in range(0, len(body), 65_536):
             yield body[start : start + 65_536]
 
-    with bounded_memory(growth_max_bytes=LARGE_AT_ONCE * PHOTO_MAX_BYTES // 2):
+    with bounded_memory(growth_max_bytes=LARGE_AT_ONCE * PHOTO_MAX_BYTES * 2 // 3):
         answers = await asyncio.gather(
             *(town.world.client.post("/v1/scans", content=in_pieces(), headers=headers) for _ in range(LARGE_AT_ONCE))
         )

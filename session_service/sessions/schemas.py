@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from session_service.clock import rfc3339
 from session_service.devices.schemas import MAX_NUMBER
+from session_service.devices.service import Availability
 from session_service.presence.schemas import Code, PositionIn, position_of
 from session_service.presence.service import Ask, Shown
 from session_service.pricing.schemas import PriceOut
@@ -106,7 +107,7 @@ class ScanOut(BaseModel):
     label_id: str
     number: int | None
     kind: str
-    state: Literal["free", "taken", "offline", "cleaning", "maintenance", "held"]
+    state: Availability | Literal["taken"]
     price: PriceOut
     asks: list[Ask]
 

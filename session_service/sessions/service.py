@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from sqlalchemy import Connection
@@ -18,6 +18,7 @@ from session_service.commands.model import CommandRow
 from session_service.commands.service import Moment, Order
 from session_service.devices import service as devices
 from session_service.devices.model import Kind, Service
+from session_service.devices.service import Availability
 from session_service.labels.service import ensure_genuine, genuine, without_row
 from session_service.labels.token import LabelKeys, LabelParts
 from session_service.ledger import service as ledger
@@ -132,7 +133,7 @@ class Sessions:
         ensure_genuine(parts, self._label_keys(), target)
         return target
 
-    def availability(self, target: Target) -> str:
+    def availability(self, target: Target) -> Availability | Literal["taken"]:
         """Return what a scan says of a device: free, taken, or why it cannot be had."""
         if target.taken:
             return "taken"

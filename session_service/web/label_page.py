@@ -33,13 +33,14 @@ HEADERS: Final = {
     "Content-Security-Policy": f"{NOTHING}; style-src {hash_of(STYLE)}",
     "X-Robots-Tag": "noindex",
 }
-STATES: Final = {
+STATES: Final[dict[str, str]] = {
     "free": "Free: you can start now.",
     "taken": "In use by someone else.",
     "offline": "Not reachable at the moment. Try another one.",
     "cleaning": "Being cleaned. Try another one.",
     "maintenance": "Out of service. Try another one.",
     "held": "Out of service. Try another one.",
+    "revoked": "Out of service. Try another one.",
 }
 _PAGE: Final = """<!doctype html>
 <html lang="en">

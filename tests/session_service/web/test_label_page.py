@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from session_service.devices.service import Availability
+from session_service.web.label_page import STATES
 from tests.support.towns import Town
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
@@ -52,3 +54,21 @@ async def test_a_label_that_is_none_of_ours_gets_a_page_that_says_so(
     assert title in answer.text
     assert "<b>" not in answer.text
     assert await town.contents() == before
+
+
+async def test_a_device_that_was_revoked_is_out_of_service_to_riders(town: Town) -> None:
+    stolen = await town.world.device(connect=False)
+    revoked = await town.world.ops("POST", f"/v1/ops/devices/{stolen.device.id}/revoke", reason="stolen")
+    assert revoked.is_success, revoked.text
+
+    page = await town.world.client.get(path_of(stolen.device.label))
+    scan = await town.world.client.post("/v1/scans", json={"text": stolen.device.label})
+
+    assert (page.status_code, scan.status_code) == (200, 200), (page.text, scan.text)
+    assert "Out of service." in page.text
+    assert scan.json()["state"] == "revoked"
+
+
+@pytest.mark.parametrize("state", [*Availability, "taken"])
+async def test_every_state_has_words(state: str) -> None:
+    assert STATES[state]

@@ -66,6 +66,7 @@ TABLE: Final[dict[str, Who]] = {
     "GET /metrics": Other.NOBODY,
     # Riders
     "GET /L/{label_id}/{signature}": Other.NOBODY,
+    "GET /static/{digest}/{name:path}": Other.NOBODY,
     "GET /v1/tariffs": Other.NOBODY,
     "POST /v1/scans": Other.NOBODY,
     "POST /v1/scans/identify": Other.RIDER,

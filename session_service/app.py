@@ -54,6 +54,7 @@ from session_service.sessions.service import Sessions
 from session_service.settings import Settings
 from session_service.sweeper import Sweeper
 from session_service.trail.endpoints import router as trail_router
+from session_service.web import static_files
 from session_service.web.label_page import router as label_page_router
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     operators_router,
     trail_router,
     label_page_router,
+    static_files.router,
     health.router,
 )
 
@@ -105,8 +107,10 @@ def create_app(settings: Settings, secrets: Secrets | None = None) -> FastAPI:
     """Return the service. It opens its database and connects to the broker when it starts.
 
     Raises:
-        SetupError: a secret is missing, or nobody has said who may do one of the operations.
+        SetupError: a secret is missing, a static file cannot be served, or nobody has said who may do one of the
+            operations.
     """
+    static_files.files()  # now rather than at the first request
     secrets = secrets or load_secrets(settings.secrets_dir)
     app = Service(
         title="Unlatch",

@@ -89,24 +89,40 @@ def ensure_own_page(request: Request) -> None:
     """
     if request.method in _SAFE:
         return
-    own = origin_of(_public_url(request))
-    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
-    if (origin is None and site is None) or origin not in {None, own} or site not in {None, "same-origin"}:
-        msg = f"With a cookie, send this from a page of {own}; programs send a token: Authorization: Bearer TOKEN."
-        raise CrossSiteError(msg)
+    ensure_own_origin(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and PAGE_HEADER not in request.headers:
         msg = f"With a cookie, send a body as application/json, or the header {PAGE_HEADER} with any value."
         raise CrossSiteError(msg)
 
 
+def ensure_own_origin(request: Request) -> None:
+    """Let a request pass that the browser itself says a page of ours has made.
+
+    Raises:
+        CrossSiteError: the browser says otherwise, or nothing.
+    """
+    own = origin_of(_public_url(request))
+    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
+    if (origin is None and site is None) or origin not in {None, own} or site not in {None, "same-origin"}:
+        msg = f"With a cookie, send this from a page of {own}; programs send a token: Authorization: Bearer TOKEN."
+        raise CrossSiteError(msg)
+
+
 def set_cookie(request: Request, response: Response, token: str) -> None:
     """Give a rider's page the token, in a way that keeps it from scripts, other sites and the network."""
+    set_own_cookie(request, response, COOKIE, token)
+
+
+def set_own_cookie(
+    request: Request, response: Response, name: str, value: str, max_age_s: int | None = COOKIE_AGE_S
+) -> None:
+    """Set a cookie that no script, no other site and nobody on the network reads; without an age it is the tab's."""
     url = _public_url(request)
     response.set_cookie(
-        cookie_name(url),
-        token,
-        max_age=COOKIE_AGE_S,
+        own_cookie_name(url, name),
+        value,
+        max_age=max_age_s,
         path="/",
         secure=not _is_plain_loopback(url),
         httponly=True,
@@ -114,9 +130,19 @@ def set_cookie(request: Request, response: Response, token: str) -> None:
     )
 
 
+def own_cookie(request: Request, name: str) -> str:
+    """Return a cookie of ours, or an empty string."""
+    return request.cookies.get(own_cookie_name(_public_url(request), name), "")
+
+
 def cookie_name(public_url: str) -> str:
-    """Return the name of the cookie of a service that riders reach at ``public_url``."""
-    return f"__Host-{COOKIE}" if urlsplit(public_url).scheme == "https" else COOKIE
+    """Return the name of the rider's cookie of a service that riders reach at ``public_url``."""
+    return own_cookie_name(public_url, COOKIE)
+
+
+def own_cookie_name(public_url: str, name: str) -> str:
+    """Return the name under which browsers keep a cookie for this host alone, where they can."""
+    return f"__Host-{name}" if urlsplit(public_url).scheme == "https" else name
 
 
 def origin_of(url: str) -> str:

@@ -6,6 +6,7 @@ import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -41,7 +42,11 @@ LABEL_TEXT: Final = r"^[ -~\u00a1-\u00ff]{0,48}$"
 """What the sheets' font has, as many characters as fit the width of a label at 5.5 points."""
 
 
-DEFAULT_CELL = "local"
+def _known_zone(name: str) -> str:
+    if name == "UTC" or name in available_timezones():
+        return name
+    msg = "must be a name of the time zone database, such as Europe/Vienna or Asia/Shanghai, or UTC"
+    raise ValueError(msg)
 
 
 class Settings(BaseSettings):
@@ -55,6 +60,9 @@ class Settings(BaseSettings):
 
     cell: str = Field(default=DEFAULT_CELL, pattern=r"^[a-z0-9-]{1,20}$")
     """The city that this installation serves. Operators' tokens name it, and are nobody's in any other."""
+
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    """Of the city: pages and receipts tell its time."""
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=1, le=65_535)

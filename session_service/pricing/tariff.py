@@ -147,6 +147,34 @@ def fare(tariff: Tariff, start_ms: int, end_ms: int) -> Fare:
     return Fare(tuple(line for line in lines if line.quantity), sum(line.amount_minor for line in lines))
 
 
+class Step(msgspec.Struct, frozen=True):
+    """The next time at which a rental becomes dearer, and what it has cost in all from then on."""
+
+    at_ms: int
+    total_minor: int
+
+
+def next_step(tariff: Tariff, start_ms: int, now_ms: int) -> Step | None:
+    """Return when a rental that goes on becomes dearer than it is at ``now_ms``, if it ever does (civil time, ms).
+
+    The fare rises just after an interval begins that its window's cap does not swallow: the first after ``now_ms``, or
+    the first of the next window, where this one's is reached.
+    """
+    if not tariff.interval_price_minor:
+        return None
+    now = fare(tariff, start_ms, now_ms).total_minor
+    interval_ms, window_ms = tariff.interval_s * 1000, tariff.cap_window_s * 1000
+    elapsed_ms = max(0, now_ms - start_ms)
+    next_windows = (-(-elapsed_ms // window_ms) * window_ms, (elapsed_ms // window_ms + 1) * window_ms)
+    for reached_ms in (elapsed_ms, *next_windows):
+        begun = _intervals_begun(tariff, reached_ms)
+        at_ms = start_ms + tariff.free_s * 1000 + begun * interval_ms
+        total = fare(tariff, start_ms, at_ms + 1).total_minor
+        if total > now:
+            return Step(at_ms, total)
+    return None
+
+
 def _intervals_by_window(tariff: Tariff, duration_ms: int) -> Iterator[int]:
     """Yield for each window that has begun how many intervals began in it."""
     window_ms = tariff.cap_window_s * 1000

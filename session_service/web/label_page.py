@@ -1,120 +1,148 @@
-"""``/L/...``: the page that a phone's own camera opens. Plain for now: what stands here, whether it is free, its price.
+"""``/L/...``: the page that a phone's own camera opens, and the one button on it.
 
-It is made on the server and has no script, so it needs nothing of the phone and nothing else of the network.
+It says what stands here, whether it is free and what it costs, and starts it. Whoever has no money in the wallet is
+taken to pay first, and comes back to start without scanning again.
 """
 
 from __future__ import annotations
 
-import html
-from collections.abc import Collection
-from http import HTTPStatus
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from fastapi import APIRouter
+import msgspec
+from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
+from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from session_service.context import InContext
-from session_service.errors import Problem
-from session_service.headers import NOTHING, hash_of
-from session_service.presence.service import Ask
+from session_service.devices.service import Availability
+from session_service.errors import NotSignedInError, Problem
+from session_service.labels.token import LabelParts
+from session_service.ledger import service as ledger
+from session_service.ledger.errors import DebtUnpaidError, InsufficientFundsError
+from session_service.ledger.model import Wallet
+from session_service.presence.schemas import PositionIn, position_of
+from session_service.presence.service import Ask, Shown
 from session_service.pricing import service as pricing
 from session_service.pricing.tariff import Tariff
+from session_service.riders import service as riders
+from session_service.sessions import repository
 from session_service.sessions.asking import InRules
+from session_service.sessions.errors import DeviceTakenError
+from session_service.sessions.model import Session
 from session_service.sessions.repository import Target
+from session_service.sessions.service import Sessions
+from session_service.web.forms import InForm, PageRoute, seeother
+from session_service.web.pages import InVisit, Visit
+from session_service.web.then import remember
+from session_service.web.words import told
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-MINUTE_S: Final = 60
-HOUR_S: Final = 3_600
+WAIT_S: Final = 4.0  # for the lock itself: most have opened by then, and the next page tells of the others
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+_CODE: Final = re.compile(r"[0-9]{6}", re.ASCII)
+NO_MONEY: Final = (NotSignedInError, InsufficientFundsError, DebtUnpaidError)
 
-STYLE: Final = "body{font:1.2em/1.5 system-ui,sans-serif;max-width:32em;margin:2em auto;padding:0 1em}"
-HEADERS: Final = {
-    "Content-Security-Policy": f"{NOTHING}; style-src {hash_of(STYLE)}",
-    "X-Robots-Tag": "noindex",
-}
-STATES: Final[dict[str, str]] = {
-    "free": "Free: you can start now.",
-    "taken": "In use by someone else.",
-    "offline": "Not reachable at the moment. Try another one.",
-    "cleaning": "Being cleaned. Try another one.",
-    "maintenance": "Out of service. Try another one.",
-    "held": "Out of service. Try another one.",
-    "revoked": "Out of service. Try another one.",
-}
-_PAGE: Final = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta name="robots" content="noindex">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<h1>{title}</h1>
-{paragraphs}
-</body>
-</html>
-"""
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What stands where the label is, and how the rider stands to it."""
+
+    target: Target
+    state: str
+    tariff: Tariff
+    asks: list[Ask]
+    wallet: Wallet | None
+    ride: Session | None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether Start may be pressed."""
+        return self.state == Availability.FREE
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the wallet has what Start sets aside."""
+        wallet = self.wallet
+        return (
+            wallet is not None
+            and not wallet.debt_minor
+            and wallet.balance_minor - wallet.held_minor >= self.tariff.hold_minor
+        )
+
+    @property
+    def number(self) -> int | None:
+        """The number to compare; ``None`` where the rider has to read it on the thing."""
+        return None if Ask.NUMBER in self.asks else self.target.number
 
 
 @router.get("/L/{label_id}/{signature}")
-async def label_page(context: InContext, sessions: InRules, label_id: str, signature: str) -> HTMLResponse:
-    """Show what a label stands on, or why it opens nothing. Nothing is started."""
-    text = f"HTTPS://{context.settings.label_host}/L/{label_id}/{signature}"
+async def label_page(visit: InVisit, sessions: InRules, label_id: str, signature: str) -> HTMLResponse:
+    """Show what a label stands on. Nothing is started."""
+    parts = _genuine(visit, sessions, label_id, signature)
+    return _page(visit, await visit.context.database.read(partial(_offer, visit, sessions, parts)))
 
-    def look_up(connection: Connection) -> HTMLResponse:
-        target = sessions.target(connection, parts)
-        tariff = pricing.tariff_in_force(connection, target.kind, context.clock.civil_ms())
-        asks = sessions.presence.asks(connection, target, None, context.clock.now_ms())
-        return _page(HTTPStatus.OK, *described(target, sessions.availability(target), tariff, asks))
 
+@router.post("/L/{label_id}/{signature}")
+async def start(form: InForm, sessions: InRules, label_id: str, signature: str) -> Response:
+    """Start a session and go to its page, or to the wallet where money is missing, or say why not."""
+    visit = form.visit
+    parts = _genuine(visit, sessions, label_id, signature)
     try:
-        parts = sessions.genuine_label(text)
-        return await context.database.read(look_up)
+        answer = await form.asking(WAIT_S).start(parts, shown(form.fields))
+    except NO_MONEY:
+        response = seeother("/wallet")
+        remember(visit.request, response, visit.request.url.path)
+        return response
     except Problem as problem:
-        return _page(problem.status, problem.title, problem.detail)
+        offer = await visit.context.database.read(partial(_offer, visit, sessions, parts))
+        if isinstance(problem, DeviceTakenError) and offer.ride is not None:
+            return seeother(f"/s/{offer.ride.id}")  # another tab was quicker
+        return _page(visit, offer, problem)
+    return seeother(f"/s/{msgspec.json.decode(answer.body)['id']}")
 
 
-def described(target: Target, state: str, tariff: Tariff, asks: Collection[Ask] = ()) -> list[str]:
-    """Return title and paragraphs for a device. A number that its rider has to read on it is left out."""
-    kind, number = target.kind, target.number
-    hidden = Ask.NUMBER in asks
-    return [
-        kind.capitalize() if hidden else f"{kind.capitalize()} {number}",
-        f"You will be asked for the number on the {kind} itself."
-        if hidden
-        else f"Compare: the number on the {kind} itself must be {number}.",
-        STATES[state],
-        *priced(tariff),
-    ]
+def shown(fields: Mapping[str, str]) -> Shown:
+    """Return what a rider shows at Start: the number and the code on the thing, and the phone's position."""
+    number, code = fields.get("confirmed_number", "").strip(), fields.get("display_code", "").strip()
+    return Shown(
+        int(number) if _NUMBER.fullmatch(number) else None,
+        code if _CODE.fullmatch(code) else None,
+        position_of(_position(fields)),
+    )
 
 
-def priced(tariff: Tariff) -> list[str]:
-    """Return what a tariff costs, as sentences."""
-    sentences = [f"{_money(tariff.unlock_fee_minor, tariff)} to unlock, then {_interval(tariff)}."]
-    if tariff.free_s:
-        sentences.append(f"The first {_span(tariff.free_s)} are free.")
-    cap = f"Never more than {_money(tariff.cap_minor, tariff)} in {_span(tariff.cap_window_s)}."
-    return [*sentences, cap]
+def _position(fields: Mapping[str, str]) -> PositionIn | None:
+    try:
+        return PositionIn(**{name: float(fields.get(name, "")) for name in ("lat", "lon", "accuracy_m")})
+    except (ValueError, ValidationError):
+        return None
 
 
-def _interval(tariff: Tariff) -> str:
-    return f"{_money(tariff.interval_price_minor, tariff)} for every {_span(tariff.interval_s)}"
+def _genuine(visit: Visit, sessions: Sessions, label_id: str, signature: str) -> LabelParts:
+    return sessions.genuine_label(f"HTTPS://{visit.context.settings.label_host}/L/{label_id}/{signature}")
 
 
-def _money(amount_minor: int, tariff: Tariff) -> str:
-    return f"{amount_minor // 100}.{amount_minor % 100:02} {tariff.currency}"
+def _offer(visit: Visit, sessions: Sessions, parts: LabelParts, connection: Connection) -> Offer:
+    clock, rider = visit.context.clock, visit.rider
+    target = sessions.target(connection, parts)
+    known = rider is not None and riders.is_current(connection, rider)
+    ride = repository.on_device(connection, target.device_id) if target.taken and known else None
+    return Offer(
+        target=target,
+        state=sessions.availability(target),
+        tariff=pricing.tariff_in_force(connection, target.kind, clock.civil_ms()),
+        asks=sessions.presence.asks(connection, target, None, clock.now_ms()),
+        wallet=ledger.wallet_of(connection, rider.id, rider.nonce) if rider is not None and known else None,
+        ride=ride if ride is not None and rider is not None and ride.rider_id == rider.id else None,
+    )
 
 
-def _span(seconds: int) -> str:
-    for unit_s, unit in ((HOUR_S, "h"), (MINUTE_S, "min")):
-        if seconds >= unit_s and seconds % unit_s == 0:
-            return f"{seconds // unit_s} {unit}"
-    return f"{seconds} s"
-
-
-def _page(status: int, title: str, *paragraphs: str) -> HTMLResponse:
-    lines = "\n".join(f"<p>{html.escape(line)}</p>" for line in paragraphs)
-    return HTMLResponse(_PAGE.format(title=html.escape(title), style=STYLE, paragraphs=lines), status, HEADERS)
+def _page(visit: Visit, offer: Offer, problem: Problem | None = None) -> HTMLResponse:
+    words = None if problem is None else told(visit.language, problem)
+    asked = {problem.type} if problem else set[str]()
+    return visit.page("label.html", problem.status if problem else 200, offer=offer, words=words, asked=asked)

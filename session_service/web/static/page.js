@@ -1,0 +1,146 @@
+// What makes the pages quick and live. Every page and form works without it: state, words and money come from the
+// server, and this asks for them again, sends forms without a reload, and counts seconds.
+
+const PATIENCE_MS = 15_000; // of one try: the service waits for the lock itself
+const RETRY_MS = [1_000, 2_000, 4_000, 8_000]; // the form's key makes it happen once, however often it arrives
+const POLL_MS = 3_000; // where no stream is to be had
+const TICK_MS = 1_000;
+
+const said = document.getElementById("said");
+const tell = (text) => { said.textContent = text; };
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+let stream = null, poll = 0, step = 0, shown = performance.now(), asking = null;
+
+async function ask(url, options = {}, tries = 0) {
+  for (let n = 0; ; n += 1) {
+    try {
+      return await fetch(url, { ...options, signal: AbortSignal.timeout(PATIENCE_MS) });
+    } catch (error) {
+      if (n >= tries) throw error;
+      tell(said.dataset.noConnection);
+      await pause(RETRY_MS[Math.min(n, RETRY_MS.length - 1)]);
+    }
+  }
+}
+
+async function show(response, push) {
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+  const main = fresh.querySelector("main");
+  if (!main) { location.assign(response.url); return; }
+  const url = new URL(response.url);
+  if (fresh.querySelectorAll("script[src]").length > 1 && url.pathname !== location.pathname) {
+    location.assign(url); // that page has a script of its own
+    return;
+  }
+  const opened = [...document.querySelectorAll("details[open]")].map((details) => details.id);
+  const focused = document.activeElement?.id;
+  document.querySelector("main").replaceWith(document.adoptNode(main));
+  document.title = fresh.title;
+  if (push && url.pathname !== location.pathname) {
+    history.pushState(null, "", url);
+    scrollTo(0, 0);
+  }
+  for (const id of opened) if (id) document.getElementById(id)?.setAttribute("open", "");
+  if (focused) document.getElementById(focused)?.focus();
+  if (push) { main.tabIndex = -1; main.focus({ preventScroll: true }); }
+  tell(main.dataset.said ?? "");
+  live();
+}
+
+async function refresh() {
+  if (asking) return asking; // one at a time; what comes meanwhile is in its answer, or in the next
+  asking = ask(location.href, { headers: { Accept: "text/html" } })
+    .then((response) => show(response, false))
+    .catch(() => old(true))
+    .finally(() => { asking = null; });
+  return asking;
+}
+
+function old(is) {
+  document.querySelector("#old")?.toggleAttribute("hidden", !is);
+  if (is) tell(said.dataset.old);
+}
+
+async function send(form, button) {
+  const body = new URLSearchParams(new FormData(form, button));
+  const text = button?.textContent;
+  form.dataset.sent = "1";
+  if (button) {
+    button.disabled = true;
+    button.classList.add("busy");
+    if (button.dataset.busy) { button.textContent = button.dataset.busy; tell(button.dataset.busy); }
+  }
+  const headers = { Accept: "text/html", "X-Requested-With": "page" };
+  try {
+    await show(await ask(form.action, { method: "POST", body, headers }, Infinity), true);
+  } catch {
+    location.reload();
+  } finally {
+    delete form.dataset.sent;
+    if (button?.isConnected) { button.disabled = false; button.classList.remove("busy"); button.textContent = text; }
+  }
+}
+
+addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || form.enctype === "multipart/form-data" || "leaves" in form.dataset) return;
+  event.preventDefault();
+  if (!form.dataset.sent) send(form, event.submitter);
+});
+
+// A session is followed by its events; each says that the page is to be asked for again.
+function live() {
+  const { events, version } = document.querySelector("main").dataset;
+  shown = performance.now();
+  stream?.close();
+  clearInterval(poll);
+  clearTimeout(step);
+  stream = null;
+  if (events) {
+    stream = new EventSource(events);
+    stream.addEventListener("session", (event) => { if (Number(event.lastEventId) > Number(version)) refresh(); });
+    stream.addEventListener("open", () => old(false));
+    stream.addEventListener("error", () => {
+      if (stream?.readyState !== EventSource.CLOSED) return;
+      clearInterval(poll);
+      poll = setInterval(refresh, POLL_MS);
+    });
+  }
+  const refreshMs = Number(document.querySelector("main").dataset.refreshMs);
+  if (refreshMs) step = setTimeout(() => { if (!document.hidden) refresh(); }, Math.max(refreshMs, 500));
+  const auto = document.querySelector("form[data-now]");
+  if (auto && !auto.dataset.sent) auto.requestSubmit();
+  document.dispatchEvent(new Event("shown"));
+}
+
+// Clocks count from what the server said, by a clock that nobody can set wrong.
+function tick() {
+  const since = performance.now() - shown;
+  for (const clock of document.querySelectorAll("[data-elapsed-ms]")) {
+    clock.textContent = span(Number(clock.dataset.elapsedMs) + since * Number(clock.dataset.speed ?? 1));
+  }
+  for (const clock of document.querySelectorAll("[data-left-ms]")) {
+    clock.textContent = span(Math.max(0, Number(clock.dataset.leftMs) - since * Number(clock.dataset.speed ?? 1)));
+  }
+}
+
+function span(ms) {
+  const s = Math.floor(ms / 1000), two = (n) => String(n).padStart(2, "0");
+  return s < 3600 ? `${Math.floor(s / 60)}:${two(s % 60)}` : `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+}
+
+addEventListener("online", refreshIfLive);
+addEventListener("pageshow", (event) => { if (event.persisted) refresh(); });
+addEventListener("popstate", refresh);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refreshIfLive(); });
+addEventListener("offline", () => old(true));
+setInterval(tick, TICK_MS);
+
+function refreshIfLive() {
+  const { events, refreshMs } = document.querySelector("main").dataset;
+  if (events || refreshMs) refresh();
+}
+
+live();
+tick();

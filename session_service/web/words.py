@@ -1,0 +1,110 @@
+"""What riders read when something is not as they wish: a headline and what to do, for each type of problem.
+
+The API's own words are for programs and in English; these are for people, in their language. A type that is not in the
+list gets the last words of its kind, by its status, and never an English sentence on a Chinese page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from session_service.errors import Problem
+from session_service.web.language import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A headline, what to do, and whether another thing nearby would do as well."""
+
+    title: str
+    remedy: str
+    offers_others: bool = False
+
+
+def _(message: str) -> str:
+    """Mark a text for the catalogues; it is translated when it is told."""
+    return message
+
+
+OTHERS: Final = _("Choose another one nearby.")
+
+PROBLEMS: Final[dict[str, Words]] = {
+    "malformed-label": Words(
+        _("This is not one of our labels"), _("Scan the label on the bike or pod itself."), offers_others=True
+    ),
+    "foreign-label": Words(
+        _("This is not one of our labels"), _("Scan the label on the bike or pod itself."), offers_others=True
+    ),
+    "forged-label": Words(
+        _("This label is not genuine"),
+        _("Do not use it, and pay nothing to anybody for it. Look for another label on the thing, or choose another."),
+        offers_others=True,
+    ),
+    "unknown-label": Words(
+        _("This label is not in use"), _("Look for another label on the thing."), offers_others=True
+    ),
+    "revoked-label": Words(
+        _("This label was replaced"), _("Look for the newer label on the thing."), offers_others=True
+    ),
+    "suspended-label": Words(_("This label is being checked"), OTHERS, offers_others=True),
+    "device-taken": Words(_("Somebody else has it"), OTHERS, offers_others=True),
+    "device-unavailable": Words(_("It is out of service"), OTHERS, offers_others=True),
+    "in-maintenance": Words(_("It is out of service"), OTHERS, offers_others=True),
+    "device-revoked": Words(_("It is out of service"), OTHERS, offers_others=True),
+    "device-offline": Words(
+        _("It does not answer at the moment"), _("Try again in a minute, or choose another."), offers_others=True
+    ),
+    "insufficient-funds": Words(_("There is not enough money in your wallet"), _("Add money, then start.")),
+    "debt-unpaid": Words(_("An earlier ride is not paid"), _("Add money to pay the rest of it, then start.")),
+    "confirm-number": Words(_("Which number stands on it?"), _("Type the number that is printed on the thing itself.")),
+    "display-code-needed": Words(_("Which code does it show?"), _("Type the six digits on its display.")),
+    "position-needed": Words(
+        _("Your phone has to say where it is"), _("Allow the position for this page, and press Start again.")
+    ),
+    "too-far-away": Words(
+        _("You are too far away from it"), _("Go to it and scan its label. If you stand beside it, use another one.")
+    ),
+    "session-not-running": Words(_("This is not possible now"), _("Look at what your ride says.")),
+    "pause-not-offered": Words(_("This cannot be paused"), _("Leave it as it is, or press Finish.")),
+    "no-label-in-photo": Words(
+        _("There is no label to be seen in the picture"),
+        _("Go nearer, hold the phone still, and have the whole square in the picture."),
+    ),
+    "photo-too-large": Words(
+        _("The picture is too large"), _("Take it with the phone's ordinary camera, and send it.")
+    ),
+    "photo-unreadable": Words(_("The picture cannot be read"), _("Take another one, and send it as it is.")),
+    "photo-format": Words(_("This is not a picture"), _("Send a photograph as JPEG, PNG or WebP.")),
+    "photo-reader-busy": Words(_("Too many pictures at once"), _("Try again in a few seconds.")),
+    "payment-provider-unavailable": Words(
+        _("The payment service does not answer"), _("Nothing was paid. Try again in a minute.")
+    ),
+    "too-many-top-ups": Words(_("You have begun other payments"), _("Pay one of them, or wait for an hour.")),
+    "refund-too-large": Words(_("That is more than can be given back"), _("Look at your wallet, and ask for less.")),
+    "idempotency-key-reused": Words(_("This was sent before"), _("Reload the page to see what came of it.")),
+    "stale-form": Words(
+        _("This page has to be loaded again"),
+        _("Reload it and press the button again. If that does not help, let this site keep cookies."),
+    ),
+    "cross-site-request": Words(_("This did not come from our page"), _("Open our page by yourself, and try again.")),
+    "not-signed-in": Words(_("This phone has no account yet"), _("Scan a label, or sign in with your passkey.")),
+    "not-found": Words(_("There is nothing here"), _("Check the address, or go to the first page.")),
+    "too-many-requests": Words(_("That was too often"), _("Wait for a minute, then try again.")),
+}
+OUR_FAULT: Final = Words(
+    _("Something has gone wrong on our side"),
+    _("Nothing was charged for it. Try again in a minute; what was sent before happens only once."),
+)
+YOUR_TURN: Final = Words(_("This did not work"), _("Go back, reload the page, and try again."))
+
+
+def told(language: Language, problem: Problem) -> Words:
+    """Return what a rider reads about a problem."""
+    return in_words(language.text, PROBLEMS.get(problem.type) or (OUR_FAULT if problem.status >= 500 else YOUR_TURN))
+
+
+def in_words(text: Callable[[str], str], words: Words) -> Words:
+    """Return words in a language."""
+    return Words(text(words.title), text(words.remedy), words.offers_others)

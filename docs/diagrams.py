@@ -99,6 +99,18 @@ ROWS: Final = (
         ("sessions.doubt.another_one_opened", "sessions.settlement.settle"),
     ),
     (
+        "rider says that it did not open",
+        "as it stands while the lock has not answered; at once, and nothing disproves it: closed",
+        "nothing; the device is held. Said later: review",
+        ("sessions.doubt.did_not_open", "sessions.settlement.settle"),
+    ),
+    (
+        "rider says that it is broken",
+        "at once, and unused: closed; later as Finish",
+        "nothing; later the fare up to this moment. The device is in maintenance",
+        ("sessions.doubt.broken", "sessions.service.Sessions.finish"),
+    ),
+    (
         "lock closed by hand (bike)",
         "closed",
         "fare up to the evidence",

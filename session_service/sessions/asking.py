@@ -114,10 +114,11 @@ class Asking:
         database = self.context.database
         with self.live.listening(asked.session_id) as inbox:
             self.live.tell(asked.moved.changes)
-            outcome = None
+            # What has ended at once may still have something to send, such as an order to a broken thing's lock.
+            outcome = next((c for c in asked.moved.changes if c.seq > asked.after_seq and c.ends_the_wait), None)
             if asked.moved.commands:
                 await self.dispatcher.send(asked.moved.commands)
-            else:
+            elif outcome is None:
                 outcome = await database.read(partial(_stored_outcome, asked))
             if outcome is None and self.wait_s > 0:
                 outcome = await first_outcome(inbox, asked.after_seq, self.wait_s)

@@ -12,16 +12,27 @@ from sqlalchemy import Connection
 
 from session_service import metrics
 from session_service.context import InContext
+from session_service.idempotency import Answer
 from session_service.riders import service as riders
 from session_service.riders.endpoints import InRider
 from session_service.sessions import repository
-from session_service.sessions.asking import InAsking, InRules
-from session_service.sessions.doubt import another_one_opened
+from session_service.sessions.asking import Act, Asking, InAsking, InRules
+from session_service.sessions.doubt import another_one_opened, broken, did_not_open
 from session_service.sessions.live import Change, InLive
-from session_service.sessions.machine import ENDED, Event
+from session_service.sessions.machine import ENDED, Event, SessionState
 from session_service.sessions.moves import change_of
 from session_service.sessions.receipts import receipt_of
-from session_service.sessions.schemas import EmptyIn, ProblemIn, ReceiptOut, SessionOut, SessionsOut, StartIn
+from session_service.sessions.schemas import (
+    Cost,
+    EmptyIn,
+    ProblemIn,
+    ProblemKind,
+    ProblemOut,
+    ReceiptOut,
+    SessionOut,
+    SessionsOut,
+    StartIn,
+)
 
 router = APIRouter(tags=["sessions"])
 
@@ -32,6 +43,10 @@ SessionId = Annotated[str, Path(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description
 
 NOT_KNOWN_YET: Final[dict[int | str, dict[str, Any]]] = {
     202: {"model": SessionOut, "description": "Not known yet whether the lock has moved; the session as it stands"}
+}
+
+PROBLEM_NOT_KNOWN_YET: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"model": ProblemOut, "description": "The lock has not answered yet; ``cost`` says what that means"}
 }
 
 
@@ -97,11 +112,28 @@ async def resume(asking: InAsking, session_id: SessionId, _nothing: EmptyIn | No
     return await asking.press(session_id, Event.UNLOCKED, asking.sessions.resume)
 
 
-@router.post("/v1/sessions/{session_id}/problems", response_model=SessionOut, responses=NOT_KNOWN_YET)
+@router.post("/v1/sessions/{session_id}/problems", response_model=ProblemOut, responses=PROBLEM_NOT_KNOWN_YET)
 async def problem(asking: InAsking, session_id: SessionId, wish: ProblemIn) -> Response:
-    """Say what is wrong: another one opened. Said at once it ends the session at no cost; later a person decides."""
-    clock, number = asking.context.clock, wish.number
-    return await asking.press(session_id, Event.DISPUTED, lambda c, s: another_one_opened(c, clock, s, number))
+    """Say what is wrong: another one opened, it did not open, or it is broken.
+
+    Said at once, and unused, it ends the session at no cost. Later a person decides, or, for a broken thing, the meter
+    stops now, as by Finish. While the lock has not answered yet, nothing changes: nothing is paid if it stays shut.
+    """
+    return await say(asking, session_id, wish)
+
+
+async def say(asking: Asking, session_id: str, wish: ProblemIn) -> Response:
+    """Let what a rider says take effect: 200 with ``ProblemOut``, or 202 while the lock is being asked."""
+    clock, sessions, number = asking.context.clock, asking.sessions, wish.number
+    acts: dict[ProblemKind, Act] = {
+        ProblemKind.ANOTHER_ONE_OPENED: lambda c, s: another_one_opened(c, clock, s, number),
+        ProblemKind.DID_NOT_OPEN: lambda c, s: did_not_open(c, sessions, clock, s, number),
+        ProblemKind.BROKEN: lambda c, s: broken(c, sessions, clock, s, number),
+    }
+    answer = await asking.press(session_id, Event.DISPUTED, acts[wish.kind])
+    session = SessionOut.model_validate_json(bytes(answer.body))
+    cost = Cost.of(SessionState(session.state), session.fare_minor)
+    return Answer.of(answer.status_code, ProblemOut(**session.model_dump(), cost=cost)).response()
 
 
 async def followed(context: InContext, sessions: InRules, rider: InRider, session_id: SessionId) -> str:

@@ -43,7 +43,9 @@ class Event(StrEnum):
     PAST_CAP = "past_cap"  # longer than the longest session of its tariff
     ENDED_BY_OPERATOR = "ended_by_operator"
     DISOWNED = "disowned"  # its rider says at once that another thing has opened, and nothing shows that it was used
-    DISPUTED = "disputed"  # the same, said later
+    SAID_SHUT = "said_shut"  # the same for: it did not open, whatever the lock says
+    SAID_BROKEN = "said_broken"  # the same for: it is broken
+    DISPUTED = "disputed"  # that another one has opened, or that it did not open, said later
     DECIDED = "decided"
     SETTLED = "settled"
 
@@ -58,6 +60,8 @@ class Outcome(StrEnum):
     ENDED_BY_OPERATOR = "ended_by_operator"
     DECIDED = "decided"  # by a person, in review
     WRONG_DEVICE = "wrong_device"  # another thing than its rider's has opened
+    DID_NOT_OPEN = "did_not_open"  # so says its rider, against the lock; not used
+    BROKEN = "broken"  # so says its rider; not used
 
 
 _S, _E = SessionState, Event
@@ -92,6 +96,10 @@ MOVES: Final[dict[tuple[SessionState, Event], SessionState]] = {
     (_S.PAUSED, _E.ENDED_BY_OPERATOR): _S.SETTLING,
     (_S.LOCKING, _E.ENDED_BY_OPERATOR): _S.SETTLING,
     (_S.ACTIVE, _E.DISOWNED): _S.SETTLING,
+    (_S.ACTIVE, _E.SAID_SHUT): _S.SETTLING,
+    (_S.ACTIVE, _E.SAID_BROKEN): _S.SETTLING,
+    (_S.LOCKING, _E.SAID_SHUT): _S.SETTLING,  # who stands before a shut lock presses Finish first
+    (_S.LOCKING, _E.SAID_BROKEN): _S.SETTLING,
     (_S.ACTIVE, _E.DISPUTED): _S.REVIEW,
     (_S.PAUSED, _E.DISPUTED): _S.REVIEW,
     (_S.LOCKING, _E.DISPUTED): _S.REVIEW,

@@ -13,6 +13,7 @@ from session_service.devices.service import Availability
 from session_service.presence.schemas import Code, PositionIn, position_of
 from session_service.presence.service import Ask, Shown
 from session_service.pricing.schemas import PriceOut
+from session_service.sessions.machine import ENDED, SessionState
 from session_service.sessions.model import Session
 
 
@@ -130,6 +131,8 @@ class ProblemKind(StrEnum):
     """What a rider can say of a session that is not the service's to see."""
 
     ANOTHER_ONE_OPENED = "another_one_opened"
+    DID_NOT_OPEN = "did_not_open"
+    BROKEN = "broken"
 
 
 class ProblemIn(BaseModel):
@@ -139,6 +142,30 @@ class ProblemIn(BaseModel):
 
     kind: ProblemKind
     number: Annotated[int | None, Field(strict=True, ge=1, le=MAX_NUMBER)] = None
+
+
+class Cost(StrEnum):
+    """What is going to be paid for a session, as it stands."""
+
+    NOTHING_IF_SHUT = "nothing_if_shut"  # the lock has not answered yet; if it stays shut, nothing is paid
+    NOTHING = "nothing"
+    FARE = "fare"  # what was ridden, up to Finish or the lock's own word
+    TO_BE_DECIDED = "to_be_decided"  # a person looks at it; nothing is taken before
+
+    @classmethod
+    def of(cls, state: SessionState, fare_minor: int) -> Cost:
+        """Return what a session in ``state`` costs, of which ``fare_minor`` has been settled."""
+        if state in {SessionState.HELD, SessionState.UNLOCKING, SessionState.UNKNOWN}:
+            return cls.NOTHING_IF_SHUT
+        if state is SessionState.REVIEW:
+            return cls.TO_BE_DECIDED
+        return cls.NOTHING if state in ENDED and not fare_minor else cls.FARE
+
+
+class ProblemOut(SessionOut):
+    """The session as it stands after what was said, and what it costs."""
+
+    cost: Cost
 
 
 class LineOut(BaseModel):

@@ -289,14 +289,7 @@ class Sessions:
 
     def _ask_to_lock(self, connection: Connection, session: Session) -> Moved:
         now_ms, civil_ms = self._now()
-        order = Order(
-            device_id=session.device_id,
-            action=Action.LOCK,
-            asked_by=f"rider:{session.rider_id}",
-            lasts_ms=self._settings.lock_deadline_ms,
-            session_id=session.id,
-        )
-        command = self._issue_now(connection, order, now_ms)
+        command = self.order_lock(connection, session, now_ms)
         change = advance(
             connection,
             session,
@@ -309,6 +302,17 @@ class Sessions:
             else now_ms + self._settings.lock_deadline_ms + self._settings.report_patience_ms,
         )
         return Moved((change,), (command,) if command else ())
+
+    def order_lock(self, connection: Connection, session: Session, now_ms: int) -> CommandRow | None:
+        """Ask a session's lock to close for its rider; ``None`` if the device cannot be asked."""
+        order = Order(
+            device_id=session.device_id,
+            action=Action.LOCK,
+            asked_by=f"rider:{session.rider_id}",
+            lasts_ms=self._settings.lock_deadline_ms,
+            session_id=session.id,
+        )
+        return self._issue_now(connection, order, now_ms)
 
     def _issue_now(self, connection: Connection, order: Order, now_ms: int) -> CommandRow | None:
         moment = devices.moment_of(connection, order.device_id, now_ms)

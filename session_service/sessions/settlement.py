@@ -75,6 +75,8 @@ def _outcome(event: Event) -> Outcome:
         Event.ENDED_BY_OPERATOR: Outcome.ENDED_BY_OPERATOR,
         Event.DECIDED: Outcome.DECIDED,
         Event.DISOWNED: Outcome.WRONG_DEVICE,
+        Event.SAID_SHUT: Outcome.DID_NOT_OPEN,
+        Event.SAID_BROKEN: Outcome.BROKEN,
     }
     return special.get(event, Outcome.RIDDEN)
 

@@ -12,6 +12,7 @@ from broker.contract.codes import Action, Bolt, Cause, Reason, Result
 from broker.contract.messages import Report
 from session_service.fleet.reports import Verdict
 from session_service.labels.token import LabelParts
+from session_service.sessions.doubt import SAID_AFTER_END_MS, broken, did_not_open
 from session_service.sessions.service import Moved
 from tests.support.city import City
 from tests.support.model_values import GOING
@@ -124,6 +125,32 @@ class RiddenCity(City):
         self.issued(moved, "unlock" if expected == "asks" else None, case_id)
         if expected == "asks" and opens:
             self.answer(device, 0, "done", now=True, fix=True, keeps=True)
+
+    @precondition(lambda self: self.any_in(*GOING, "review", "closed"))
+    @rule(index=which, what=st.sampled_from(["shut", "broken"]), soon=st.booleans())
+    def says_what_is_wrong(self, index: int, what: str, *, soon: bool) -> None:
+        """At once or at any time, and once more, which changes nothing unless the lock is asked again."""
+        self.tick()
+        states = ("active", "locking", "paused") if soon else (*GOING, "review", "closed")
+        case_id = self.case(index, *states)
+        case = self.model.cases[case_id]
+        over_ms = (self.model.civil(self.now_ms) - (case.ended or 0)) / self.model.speed
+        if case.state == "closed" and over_ms > SAID_AFTER_END_MS:
+            assert self.refused(lambda: self.say(case_id, what)) == "session-not-running"
+            return
+        if case.state == "not_unlocked":
+            return
+        expected = self.model.says(case_id, what, self.now_ms)
+        moved = self.street.send(self.bodies[case.thing], self.say(case_id, what))
+        self.issued(moved, "lock" if "asks" in expected else None, case_id)
+        assert bool(moved.changes) is (expected != "nothing")
+
+    def say(self, case_id: str, what: str) -> Moved:
+        street, rider = self.street, self.riders[self.model.cases[case_id].rider]
+        rule = did_not_open if what == "shut" else broken
+        return street.unit(
+            lambda c: rule(c, street.sessions, street.as_clock, street.sessions.owned(c, rider, case_id, lock=True))
+        )
 
     @precondition(lambda self: any(purse.owed and purse.free for purse in self.model.purses.values()))
     @rule(thing=which)

@@ -81,6 +81,34 @@ class Model:
         """Return ``refused``, ``nothing`` or ``asks`` (the lock to open)."""
         return {"active": "nothing", "paused": "asks"}.get(self.cases[case_id].state, "refused")
 
+    def says(self, case_id: str, what: str, now_ms: int) -> str:
+        """Its rider says ``shut`` or ``broken``. Return ``nothing``, ``ends``, ``asks`` (to lock) or ``ends and asks``.
+
+        What is said at once, and not disproved, is believed and free. A broken thing, or one that does not open again
+        after a pause, is paid for until now; else it is for a person.
+        """
+        case, now = self.cases[case_id], self.civil(now_ms)
+        if case.began is None or case.state == "not_unlocked":
+            return "nothing"
+        broken, thing = what == "broken" or case.state == "paused", self.things[case.thing]
+        mine = self.listening(case.thing) in (None, case)
+        where = case.place is None or thing.place is None or case.place == thing.place
+        believed = now - case.began <= case.terms.grace_s * 1000 and (case.used or 0) <= case.began and where
+        if case.state in {"active", "locking"} and believed:
+            here = Word(case.thing, "", None, now_ms, now_ms)
+            self._close(case, now, "broken" if broken else "did_not_open", here, free=True)
+            self._serve(case.thing, "maintenance" if broken else "held", now_ms)
+            return "ends and asks" if broken else "ends"
+        if broken:
+            if mine:
+                self._serve(case.thing, "maintenance", now_ms)
+            return self.finish(case_id, now_ms)
+        if case.state not in {"active", "locking"}:
+            return "nothing"
+        case.state, case.due_ms, case.why = "review", None, "said"
+        self._serve(case.thing, "held", now_ms)
+        return "ends"
+
     # -- What devices say
 
     def beat(self, thing: str, boot: str, place: Place, now_ms: int) -> None:

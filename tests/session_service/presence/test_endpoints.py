@@ -148,6 +148,30 @@ async def test_another_one_opened_ends_the_ride_and_takes_the_label_out_of_use(t
     assert looked.json()["suspended_at"] is None
 
 
+@pytest.mark.parametrize(("kind", "service"), [("did_not_open", "held"), ("broken", "maintenance")])
+async def test_what_is_wrong_is_settled_by_the_answer(town: World, kind: str, service: str) -> None:
+    bike, rider = await town.device(), await town.rider()
+    session_id = (await start(rider, bike)).json()["id"]
+    headers = {**rider.headers, "Idempotency-Key": secrets.token_urlsafe(18)}
+    for _ in range(2):
+        said = await town.client.post(f"/v1/sessions/{session_id}/problems", json={"kind": kind}, headers=headers)
+        assert (said.status_code, said.json()["state"], said.json()["outcome"]) == (200, "closed", kind)
+        assert (said.json()["paid_minor"], said.json()["cost"]) == (0, "nothing")
+    assert await alerts(town, bike) == [kind]
+    assert await town.scalar("SELECT service FROM device") == service
+    receipt = await rider.get(f"/v1/sessions/{session_id}/receipt")
+    assert (receipt["fare_minor"], receipt["hold"]["ended"]) == (0, "released")
+
+
+async def test_while_the_lock_has_not_answered_it_is_said_that_a_shut_lock_costs_nothing(town: World) -> None:
+    bike, rider = await town.device(), await town.rider()
+    town.tasks.pop().cancel()  # the device hears nothing any more
+    session_id = (await rider.start(bike.device.label, wait_s=0)).json()["id"]
+    headers = {**rider.headers, "Idempotency-Key": secrets.token_urlsafe(18)}
+    said = await town.client.post(f"/v1/sessions/{session_id}/problems", json={"kind": "did_not_open"}, headers=headers)
+    assert (said.status_code, said.json()["state"], said.json()["cost"]) == (202, "unlocking", "nothing_if_shut")
+
+
 async def test_keys_rotate_while_the_service_runs_and_riders_notice_nothing(town: World) -> None:
     old, rider = await town.device(), await town.rider()
     rotated = await town.ops("POST", "/v1/ops/label-keys/rotate", **WHY)

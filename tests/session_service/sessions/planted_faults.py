@@ -25,6 +25,7 @@ MACHINERY: Final = "session_service/sessions/machine.py"
 MOVES: Final = "session_service/sessions/moves.py"
 SETTLEMENT: Final = "session_service/sessions/settlement.py"
 EVIDENCE: Final = "session_service/sessions/evidence.py"
+DOUBT: Final = "session_service/sessions/doubt.py"
 SERVICE: Final = "session_service/sessions/service.py"
 REPORTS: Final = "session_service/fleet/reports.py"
 SESSION_SQL: Final = "session_service/sessions/repository.py"
@@ -161,6 +162,13 @@ FAULTS: Final = (
         MOVES,
         "clock.real_span_ms(tariff_of(session).max_session_s * 1000)",
         "tariff_of(session).max_session_s * 1000",
+    ),
+    Fault("a used thing called shut for nothing", DOUBT, "return in_time and unused and", "return in_time and"),
+    Fault(
+        "a broken thing let again",
+        DOUBT,
+        "    if session.started_at_ms is not None and _is_still_theirs(connection, session):\n",
+        "    if False:\n",
     ),
     Fault("gaps in a journal accepted", REPORTS, "if report.seq != stored + 1:", "if report.seq <= stored:"),
     Fault(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import Connection
 
-from broker.contract.codes import Action
+from broker.contract.codes import Action, Reason, Result
 from session_service.devices import service as devices
 from session_service.errors import NotSignedInError, Problem
 from session_service.labels import service as labels
 from session_service.labels.errors import RevokedLabelError, SuspendedLabelError
 from session_service.riders.token import RiderIdentity
-from session_service.sessions.doubt import SAID_AFTER_END_MS, another_one_opened, identify
+from session_service.sessions.doubt import SAID_AFTER_END_MS, another_one_opened, broken, did_not_open, identify
 from session_service.sessions.errors import DeviceTakenError, SessionNotRunningError
 from session_service.sessions.service import Moved
 from tests.support.ridden_street import (  # noqa: F401 - fixtures, too
@@ -30,6 +32,7 @@ from tests.support.ridden_street import (  # noqa: F401 - fixtures, too
 from tests.support.street import Device, Street
 
 GRACE_MS = 60_000
+Rule = Callable[..., Moved]
 
 
 def says(street: Street, rider: RiderIdentity, session_id: str, number: int | None = None) -> Moved:
@@ -148,6 +151,82 @@ def test_a_pod_that_opened_for_somebody_elsewhere_is_held_not_cleaned(
     says(street, rider, session_id)
     assert paid(street, session_id)[3] == 0
     assert street.service(pod) == "held"
+
+
+# -- It did not open, and it is broken (what it costs: test_money_table.py)
+
+
+@pytest.mark.parametrize("rule", [did_not_open, broken])
+def test_said_twice_nothing_more_changes(street: Street, rider: RiderIdentity, bike: Device, rule: Rule) -> None:
+    session_id = opened(street, rider, bike)
+    tells(street, rider, session_id, rule)
+    before = dump(street)
+    assert tells(street, rider, session_id, rule) == Moved()
+    assert dump(street) == before
+
+
+@pytest.mark.parametrize("rule", [did_not_open, broken])
+def test_the_label_stays_and_the_alert_names_the_session_and_the_number(
+    street: Street, rider: RiderIdentity, bike: Device, rule: Rule
+) -> None:
+    session_id = opened(street, rider, bike)
+    tells(street, rider, session_id, rule, 17)
+    (alert,) = street.rows("device_alert")
+    assert session_id in alert.detail
+    assert "number 17" in alert.detail
+    assert [row.suspended_at_ms for row in street.rows("label")] == [None, None]
+    street.unit(devices.set_maintenance, bike.id, on=False, by=street.by("mended"))
+    street.unit(devices.make_ready, bike.id, street.by("looked at it"))
+    street.start(rider, bike)
+
+
+def test_broken_after_the_end_takes_it_out_of_service_and_the_bill_stays(
+    street: Street, rider: RiderIdentity, bike: Device
+) -> None:
+    session_id = opened(street, rider, bike)
+    later(street, 5 * MIN_MS, bike)
+    shut(street, bike)
+    before = paid(street, session_id)
+    street.clock.tick(SAID_AFTER_END_MS)
+    assert tells(street, rider, session_id, broken) == Moved()
+    assert paid(street, session_id) == before
+    assert street.service(bike) == "maintenance"
+    street.clock.tick(1)
+    with pytest.raises(SessionNotRunningError):
+        tells(street, rider, session_id, broken)
+
+
+@pytest.mark.parametrize("rule", [did_not_open, broken])
+def test_a_thing_that_another_rider_has_by_now_stays_as_it_is(
+    street: Street, rider: RiderIdentity, bike: Device, rule: Rule
+) -> None:
+    session_id = opened(street, rider, bike)
+    later(street, 5 * MIN_MS, bike)
+    shut(street, bike)
+    other = opened(street, street.rider(FUNDS), bike)
+    tells(street, rider, session_id, rule)
+    assert (street.service(bike), street.session(other).state) == ("ready", "active")
+
+
+@pytest.mark.parametrize("rule", [did_not_open, broken])
+def test_a_lock_that_stayed_shut_is_an_alert_and_no_more(
+    street: Street, rider: RiderIdentity, bike: Device, rule: Rule
+) -> None:
+    session_id = street.start(rider, bike)
+    street.reply(bike, Result.REFUSED, Reason.BUSY)
+    street.deliver(bike)
+    assert tells(street, rider, session_id, rule) == Moved()
+    assert paid(street, session_id) == ("not_unlocked", "not_unlocked", "released", 0)
+    assert street.service(bike) == "ready"
+    assert len(street.alerts(bike)) == 1
+
+
+def tells(street: Street, rider: RiderIdentity, session_id: str, rule: Rule, number: int | None = None) -> Moved:
+    def unit(connection: Connection) -> Moved:
+        session = street.sessions.owned(connection, rider, session_id, lock=True)
+        return rule(connection, street.sessions, street.as_clock, session, number)
+
+    return street.unit(unit)
 
 
 # -- It shows itself

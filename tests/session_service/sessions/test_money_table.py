@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from sqlalchemy import Connection
 
 from broker.contract.codes import Bolt, Reason, Result
 from session_service.devices import service as devices
@@ -11,7 +14,9 @@ from session_service.labels.errors import ForeignLabelError, ForgedLabelError, R
 from session_service.labels.token import LabelKeys, mint
 from session_service.ledger.errors import DebtUnpaidError, InsufficientFundsError
 from session_service.riders.token import RiderIdentity
+from session_service.sessions.doubt import broken, did_not_open
 from session_service.sessions.errors import DeviceTakenError, DeviceUnavailableError, NotDecidableError
+from session_service.sessions.service import Moved
 from tests.support.ridden_street import (  # noqa: F401 - fixtures, too
     FUNDS,
     MIN_MS,
@@ -205,6 +210,145 @@ def test_opened_and_shut_again_at_once_in_the_same_place_costs_nothing(
     assert (state, outcome, hold) == (("closed", "undone", "released") if free else ("closed", "ridden", "posted"))
     assert (fare == 0) is free
     assert ("undone" in street.alerts(bike)) is free
+
+
+# -- rider says that it did not open: before the lock has answered, nothing changes; at once, and nothing disproves it,
+# -- closed, nothing, the device held; later: review
+
+
+def test_said_to_be_shut_before_the_lock_answers_nothing_changes_but_an_alert(
+    street: Street, rider: RiderIdentity, bike: Device
+) -> None:
+    session_id = street.start(rider, bike)
+    assert says(street, rider, session_id, did_not_open).changes == ()
+    later(street, 12_000, bike)
+    assert says(street, rider, session_id, did_not_open).changes == ()
+    assert paid(street, session_id) == ("unknown", None, "open", 0)
+    assert (street.service(bike), street.alerts(bike)) == ("ready", {"did_not_open"})
+    later(street, 180_000, bike)
+    assert paid(street, session_id) == ("not_unlocked", "unconfirmed", "expired", 0)
+
+
+@pytest.mark.parametrize("kind", ["bike", "pod"])
+def test_said_at_once_to_be_shut_it_costs_nothing(street: Street, rider: RiderIdentity, kind: str) -> None:
+    device = street.device(kind)
+    session_id = opened(street, rider, device)
+    later(street, MIN_MS, device)
+    assert says(street, rider, session_id, did_not_open).commands == ()
+    assert paid(street, session_id) == ("closed", "did_not_open", "released", 0)
+    assert street.wallet(rider) == (FUNDS, 0, 0)
+    assert (street.service(device), street.alerts(device)) == ("held", {"did_not_open"})
+
+
+@pytest.mark.parametrize("why", ["late", "moved", "elsewhere"])
+def test_said_to_be_shut_later_or_when_it_was_used_a_person_decides(
+    street: Street, rider: RiderIdentity, bike: Device, why: str
+) -> None:
+    session_id = opened(street, rider, bike)
+    used(street, bike, why)
+    says(street, rider, session_id, did_not_open)
+    assert paid(street, session_id) == ("review", None, "open", 0)
+    assert street.session(session_id).reason == "did_not_open"
+    assert street.service(bike) == "held"
+    street.unit(street.sessions.decide, session_id, OPERATOR, None)
+    assert street.wallet(rider) == (FUNDS, 0, 0)
+
+
+# -- rider says that it is broken: at once, closed, nothing; later as Finish; the device in maintenance either way
+
+
+@pytest.mark.parametrize("pressed", [True, False])
+def test_said_at_once_to_be_broken_it_costs_nothing_and_is_asked_to_lock(
+    street: Street, rider: RiderIdentity, bike: Device, *, pressed: bool
+) -> None:
+    session_id = opened(street, rider, bike)
+    if pressed:
+        street.finish(rider, session_id)
+    moved = street.send(bike, says(street, rider, session_id, broken))
+    assert [row.action for row in moved.commands] == ["lock"]
+    assert paid(street, session_id) == ("closed", "broken", "released", 0)
+    street.clock.tick(2_000)
+    street.reply(bike)
+    street.deliver(bike)
+    assert paid(street, session_id) == ("closed", "broken", "released", 0)
+    assert (street.service(bike), street.alerts(bike)) == ("maintenance", {"broken"})
+
+
+@pytest.mark.parametrize("why", ["late", "moved", "elsewhere"])
+def test_said_later_to_be_broken_the_meter_stops_now_and_a_bike_shut_by_hand_costs_no_more(
+    street: Street, rider: RiderIdentity, bike: Device, why: str
+) -> None:
+    session_id = opened(street, rider, bike)
+    used(street, bike, why)
+    later(street, 5 * MIN_MS, bike)
+    said_ms = street.now_ms
+    moved = street.send(bike, says(street, rider, session_id, broken))
+    assert [row.action for row in moved.commands] == ["lock"]
+    assert street.session(session_id).finish_requested_at_ms == said_ms
+    street.reply(bike, Result.REFUSED, Reason.OBSTRUCTED)
+    street.clock.tick(9_000)
+    shut(street, bike)
+    minutes = 7 if why == "late" else 6
+    assert paid(street, session_id)[:3] == ("closed", "ridden", "posted")
+    assert paid(street, session_id)[3] == 100 + 10 * minutes
+    assert (street.service(bike), street.alerts(bike)) == ("maintenance", {"broken"})
+    street.beat(bike)
+    with pytest.raises(DeviceUnavailableError):
+        street.start(rider, bike)
+
+
+@pytest.mark.parametrize("say", ["did_not_open", "broken"])
+def test_a_pause_that_cannot_be_ended_is_paid_up_to_the_moment_when_it_is_said(
+    street: Street, rider: RiderIdentity, bike: Device, say: str
+) -> None:
+    session_id = opened(street, rider, bike)
+    later(street, 5 * MIN_MS, bike)
+    street.pause(rider, session_id)
+    shut(street, bike)
+    later(street, 5 * MIN_MS, bike)
+    street.send(bike, street.resume(rider, session_id))
+    street.reply(bike, Result.REFUSED, Reason.JAMMED)
+    street.deliver(bike)
+    street.send(bike, says(street, rider, session_id, did_not_open if say == "did_not_open" else broken))
+    later(street, 5_000, bike)
+    street.reply(bike)
+    street.deliver(bike)
+    assert paid(street, session_id) == ("closed", "ridden", "posted", 200)
+    assert (street.service(bike), street.alerts(bike)) == ("maintenance", {say})
+
+
+def test_a_pod_that_is_broken_is_not_let_again_when_it_is_clean(
+    street: Street, rider: RiderIdentity, pod: Device
+) -> None:
+    session_id = opened(street, rider, pod)
+    later(street, 10 * MIN_MS, pod)
+    street.send(pod, says(street, rider, session_id, broken))
+    street.reply(pod)
+    street.deliver(pod)
+    assert paid(street, session_id) == ("closed", "ridden", "posted", 200)
+    street.passes(900_000)
+    assert street.service(pod) == "maintenance"
+
+
+def says(street: Street, rider: RiderIdentity, session_id: str, rule: Callable[..., Moved]) -> Moved:
+    def unit(connection: Connection) -> Moved:
+        session = street.sessions.owned(connection, rider, session_id, lock=True)
+        return rule(connection, street.sessions, street.as_clock, session)
+
+    return street.unit(unit)
+
+
+def used(street: Street, bike: Device, why: str) -> None:
+    """Let it be too late, or the thing be moved, or be elsewhere, at the moment when its rider says something."""
+    street.clock.tick(1_000)
+    if why == "late":
+        later(street, MIN_MS + 1_000, bike)
+    elif why == "moved":
+        street.moved(bike, "here")
+        street.deliver(bike)
+    else:
+        bike.place = "away"
+        street.beat(bike)
 
 
 # -- lock closed by hand (bike): fare up to the evidence

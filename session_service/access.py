@@ -68,7 +68,9 @@ TABLE: Final[dict[str, Who]] = {
     "GET /L/{label_id}/{signature}": Other.NOBODY,
     "GET /static/{digest}/{name:path}": Other.NOBODY,
     "GET /v1/tariffs": Other.NOBODY,
+    "GET /v1/nearby": Other.NOBODY,
     "POST /v1/scans": Other.NOBODY,
+    "POST /v1/scans/number": Other.NOBODY,  # only beside the thing, and few wrong ones: docs/decisions/0017
     "POST /v1/scans/identify": Other.RIDER,
     "POST /v1/riders": Other.NOBODY,
     "POST /v1/riders/me/tokens": Other.RIDER,

@@ -21,6 +21,8 @@ from session_service.commands.endpoints import router as commands_router
 from session_service.context import Context
 from session_service.database import Database, open_database
 from session_service.devices.endpoints import router as devices_router
+from session_service.finding.endpoints import router as finding_router
+from session_service.finding.service import Finding
 from session_service.fleet.configurations import Configurations
 from session_service.fleet.endpoints import router as fleet_router
 from session_service.fleet.gateway import Gateway
@@ -62,6 +64,7 @@ logger = logging.getLogger(__name__)
 ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     sessions_router,
     scans_router,
+    finding_router,
     riders_router,
     ledger_router,
     pricing_router,
@@ -150,6 +153,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.context, app.state.dispatcher, app.state.live = context, dispatcher, live
     app.state.label_keys, app.state.presence = keys, presence
     app.state.sessions, app.state.gateway, app.state.photo_reader = sessions, gateway, PhotoReader()
+    app.state.finding = Finding(settings, clock, keys)
     app.state.payments = SandboxProvider(settings.payment_url, secrets.payment_api_key, secrets.webhook_secret)
     await _prepare(database, context)
     configurations = Configurations(database, clock, secrets, dispatcher)

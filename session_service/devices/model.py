@@ -78,6 +78,7 @@ class DeviceState(SQLModel, table=True):
             sqlite_where=text(UNCONFIRMED),
             postgresql_where=text(UNCONFIRMED),
         ),
+        Index("device_state_place", "lat", "lon"),  # what is near a point (``session_service.finding``)
     )
 
     device_id: str = Field(primary_key=True, foreign_key="device.id", max_length=10)

@@ -36,6 +36,7 @@ from session_service.limits.table import (
 )
 
 UNCOUNTED: Final = frozenset({"/healthz", "/readyz"})  # a supervisor that is refused would restart the service
+READ_PHOTOGRAPHS: Final = frozenset({"/v1/scans", "/scan/photo"})
 NO_FAULT: Final = frozenset({402, 409, 429})  # of a request that is as it should be, at the wrong time
 
 
@@ -131,7 +132,7 @@ def _gates(scope: Scope) -> tuple[Gate, ...]:
     path: str = scope["path"]
     if path.endswith(("/events", "/stream")):
         return (STREAMS_FROM, STREAMS)
-    if path == "/v1/scans" and _content_type(scope).startswith(b"multipart/"):
+    if path in READ_PHOTOGRAPHS and _content_type(scope).startswith(b"multipart/"):
         return (PHOTOGRAPHS_FROM, PHOTOGRAPHS)
     return ()
 

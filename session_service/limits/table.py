@@ -54,6 +54,15 @@ SCANS: Final = Limit("scans", By.CALLER, 60, MINUTE_S, "a person scans one in tw
 SCANS_FROM: Final = Limit(
     "scans-from", By.ADDRESS, 600, MINUTE_S, "a failed photograph takes 0.6 s of a processor", failed_cost=20
 )
+NUMBERS: Final = Limit(
+    "numbers", By.CALLER, 30, HOUR_S, "a broken camera, a few rides; five wrong numbers and it is over", failed_cost=6
+)
+NUMBERS_FROM: Final = Limit(
+    "numbers-from", By.ADDRESS, 300, HOUR_S, "a crowd; 30 wrong ones: a week of tries for one of 10,000", failed_cost=10
+)
+NEARBY_FROM: Final = Limit(
+    "nearby-from", By.ADDRESS, 1_200, MINUTE_S, "a crowd that looks at maps; each reads the places around a point"
+)
 STARTS: Final = Limit("starts", By.CALLER, 30, MINUTE_S, "a rider presses again while a lock is away", failed_cost=3)
 STARTS_FROM: Final = Limit(
     "starts-from", By.ADDRESS, 600, MINUTE_S, "a crowd behind one address; forged labels cost more", failed_cost=20
@@ -83,6 +92,11 @@ PHOTOGRAPHS_FROM: Final = Gate("photographs-from", By.ADDRESS, 16, "10 MB of dis
 ROUTES: Final[dict[tuple[str, str], tuple[Limit, ...]]] = {
     ("POST", "/v1/sessions"): (STARTS_FROM, STARTS),
     ("POST", "/v1/scans"): (SCANS_FROM, SCANS),
+    ("POST", "/v1/scans/number"): (NUMBERS_FROM, NUMBERS),
+    ("POST", "/scan/number"): (NUMBERS_FROM, NUMBERS),
+    ("POST", "/scan/photo"): (SCANS_FROM, SCANS),
+    ("GET", "/v1/nearby"): (NEARBY_FROM,),
+    ("GET", "/nearby"): (NEARBY_FROM,),
     ("POST", "/v1/scans/identify"): (SCANS_FROM, IDENTIFICATIONS),
     ("POST", "/v1/riders"): (GUESTS,),
     ("POST", "/v1/wallet/top-ups"): (TOP_UPS,),

@@ -159,7 +159,7 @@ async def scan(
     """
     sessions = cast("Sessions", request.app.state.sessions)
     parts = sessions.genuine_label(seen.text)
-    work = partial(_look_up, sessions, context.clock, parts, seen.position)
+    work = partial(looked_up, sessions, context.clock, parts, seen.position)
     if named.key is not None:
         return await answer_once(context.database, named, context.clock.now_ms(), work)
     run = context.database.read if seen.position is None else context.database.write
@@ -183,9 +183,10 @@ async def show_itself(asking: InAsking, wish: IdentifyIn) -> Response:
     return response
 
 
-def _look_up(
+def looked_up(
     sessions: Sessions, clock: Clock, parts: LabelParts, position: Position | None, connection: Connection
 ) -> Answer:
+    """Return what a scan says of a genuine label; a unit of work, which writes only if there is a position."""
     target, now_ms = sessions.target(connection, parts), clock.now_ms()
     tariff = pricing.tariff_in_force(connection, target.kind, clock.civil_of(now_ms))
     asks = sessions.presence.asks(connection, target, position, now_ms)

@@ -28,6 +28,7 @@ from tests.support.attacks import operations
 from tests.support.enrolling import Keys
 from tests.support.people import signed_in
 from tests.support.towns import Town, still
+from tests.support.world import SOMEWHERE
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 
@@ -74,6 +75,14 @@ async def a_top_up(_town: Town) -> tuple[str, Any, Any]:
 async def a_scan(town: Town) -> tuple[str, Any, Any]:
     label = town.bike.device.label
     return "/v1/scans", {"text": label}, {"text": label.lower()}
+
+
+async def a_number(town: Town) -> tuple[str, Any, Any]:
+    bike = await connected(town)
+    await town.world.until_heard_of(bike)
+    number = await town.world.scalar(f"SELECT number FROM device WHERE id = '{bike.device.id}'")  # noqa: S608 - our own
+    wish = {"number": number, "position": {"lat": SOMEWHERE.lat, "lon": SOMEWHERE.lon, "accuracy_m": 10.0}}
+    return "/v1/scans/number", wish, {**wish, "kind": "bike"}
 
 
 async def a_start(town: Town) -> tuple[str, Any, Any]:
@@ -293,6 +302,7 @@ CASES: Final[dict[str, Prepare]] = {
     "/v1/riders/me/tokens": a_new_token,
     "/v1/wallet/top-ups": a_top_up,
     "/v1/scans": a_scan,
+    "/v1/scans/number": a_number,
     "/v1/scans/identify": an_identification,
     "/v1/sessions": a_start,
     "/v1/sessions/{session_id}/finish": a_finish,

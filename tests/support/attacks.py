@@ -29,6 +29,8 @@ PUBLIC: Final = frozenset(
         "/v1/ops/sign-ins",
         "/v1/riders",
         "/v1/scans",
+        "/v1/scans/number",
+        "/v1/nearby",
         "/v1/tariffs",
         "/v1/payments/sandbox/webhooks",
         "/v1/enrolments",

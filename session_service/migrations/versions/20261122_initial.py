@@ -180,6 +180,7 @@ def _device_state() -> None:
         _big("config_wanted"),
         sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
     )
+    op.create_index("device_state_place", "device_state", ["lat", "lon"])
     _partial("device_state_unconfirmed", "device_state", ["device_id"], "config_revision <> config_wanted")
     op.create_table(
         "device_config",

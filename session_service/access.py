@@ -66,6 +66,9 @@ TABLE: Final[dict[str, Who]] = {
     "GET /metrics": Other.NOBODY,
     # Riders
     "GET /L/{label_id}/{signature}": Other.NOBODY,
+    "POST /L/{label_id}/{signature}": Other.NOBODY,  # without money in a wallet it leads to where one pays
+    "GET /s/{session_id}": Other.RIDER,
+    "POST /s/{session_id}/{action}": Other.RIDER,
     "GET /static/{digest}/{name:path}": Other.NOBODY,
     "GET /v1/tariffs": Other.NOBODY,
     "GET /v1/nearby": Other.NOBODY,

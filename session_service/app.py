@@ -57,7 +57,7 @@ from session_service.settings import Settings
 from session_service.sweeper import Sweeper
 from session_service.trail.endpoints import router as trail_router
 from session_service.web import static_files
-from session_service.web.label_page import router as label_page_router
+from session_service.web import all_pages
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     ops_sessions_router,
     operators_router,
     trail_router,
-    label_page_router,
+    *all_pages.ROUTERS,
     static_files.router,
     health.router,
 )

@@ -1,0 +1,13 @@
+"""Every page's router, in the order in which they are tried: what riders wait for comes first."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from session_service.web import label_page, session_pages, static_files
+
+ROUTERS: Final = (
+    label_page.router,
+    session_pages.router,
+    static_files.router,
+)

@@ -91,6 +91,9 @@ PROBLEMS: Final[dict[str, Words]] = {
     "cross-site-request": Words(_("This did not come from our page"), _("Open our page by yourself, and try again.")),
     "not-signed-in": Words(_("This phone has no account yet"), _("Scan a label, or sign in with your passkey.")),
     "not-found": Words(_("There is nothing here"), _("Check the address, or go to the first page.")),
+    "http-404": Words(_("There is nothing here"), _("Check the address, or go to the first page.")),
+    "http-405": Words(_("There is nothing to send to here"), _("Go to the first page, and begin from there.")),
+    "body-too-large": Words(_("That is too much at once"), _("Go back, and send less of it.")),
     "too-many-requests": Words(_("That was too often"), _("Wait for a minute, then try again.")),
 }
 OUR_FAULT: Final = Words(
@@ -102,7 +105,12 @@ YOUR_TURN: Final = Words(_("This did not work"), _("Go back, reload the page, an
 
 def told(language: Language, problem: Problem) -> Words:
     """Return what a rider reads about a problem."""
-    return in_words(language.text, PROBLEMS.get(problem.type) or (OUR_FAULT if problem.status >= 500 else YOUR_TURN))
+    return words_for(language, problem.type, problem.status)
+
+
+def words_for(language: Language, kind: str, status: int) -> Words:
+    """Return what a rider reads about a problem of a type, or, if its type has no words of its own, of its status."""
+    return in_words(language.text, PROBLEMS.get(kind) or (OUR_FAULT if status >= 500 else YOUR_TURN))
 
 
 def in_words(text: Callable[[str], str], words: Words) -> Words:

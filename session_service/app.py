@@ -56,8 +56,7 @@ from session_service.sessions.service import Sessions
 from session_service.settings import Settings
 from session_service.sweeper import Sweeper
 from session_service.trail.endpoints import router as trail_router
-from session_service.web import static_files
-from session_service.web import all_pages
+from session_service.web import all_pages, static_files
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +79,6 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     operators_router,
     trail_router,
     *all_pages.ROUTERS,
-    static_files.router,
     health.router,
 )
 

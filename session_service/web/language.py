@@ -7,13 +7,14 @@ compiled copy that could be old. Money and times are Babel's, which has them fro
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from babel import Locale
 from babel.dates import format_date, format_time, format_timedelta
@@ -29,6 +30,8 @@ NAMES: Final[Mapping[str, str]] = {"en": "English", "de": "Deutsch", "zh": "ф╕нц
 MINUTE_S: Final = 60
 HOUR_S: Final = 3_600
 MAX_RANGES: Final = 20  # of an Accept-Language; browsers send five
+
+_Unit: TypeAlias = Literal["hour", "minute", "second"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +62,14 @@ class Language:
     def duration(self, seconds: float) -> str:
         """Return a span of time in its greatest whole unit up to hours: ``1 minute``, ``90 seconds``, ``24 hours``."""
         whole = round(seconds)
-        unit_s = next((unit_s for unit_s in (HOUR_S, MINUTE_S) if whole >= unit_s and whole % unit_s == 0), 1)
-        name = {HOUR_S: "hour", MINUTE_S: "minute", 1: "second"}[unit_s]
-        pattern = self.locale.unit_patterns[f"duration-{name}"]["long"]
-        count = whole // unit_s
-        return str(pattern.get(self.locale.plural_form(count), pattern["other"])).replace("{0}", str(count))
+        unit: _Unit = "second"
+        if whole >= MINUTE_S and whole % MINUTE_S == 0:
+            unit = "hour" if whole % HOUR_S == 0 else "minute"
+        return format_timedelta(whole, granularity=unit, threshold=math.inf, locale=self.locale)
 
     def about(self, seconds: float) -> str:
         """Return a span of time as people say it, rounded: ``3 minutes``."""
-        return format_timedelta(seconds, threshold=1, granularity="second", locale=self.locale)
+        return format_timedelta(timedelta(seconds=seconds), threshold=1, granularity="second", locale=self.locale)
 
     def _at(self, civil_ms: int) -> datetime:
         return datetime.fromtimestamp(civil_ms / 1000, self.zone)

@@ -24,6 +24,7 @@ from session_service.limits.table import (
     DISPUTES,
     LABEL_PAGE_LIMITS,
     LABEL_PAGES,
+    LABEL_START_LIMITS,
     PHOTOGRAPHS,
     PHOTOGRAPHS_FROM,
     REQUESTS,
@@ -122,8 +123,8 @@ def _in_cookie(header: str) -> str:
 def _rules(scope: Scope) -> tuple[Limit, ...]:
     path: str = scope["path"]
     if path.startswith(LABEL_PAGES):
-        return (REQUESTS, *LABEL_PAGE_LIMITS)
-    if path.startswith(DISPUTED[0]) and path.endswith(DISPUTED[1]):
+        return (REQUESTS, *LABEL_PAGE_LIMITS, *(LABEL_START_LIMITS if scope["method"] == "POST" else ()))
+    if any(path.startswith(begin) and path.endswith(end) for begin, end in DISPUTED):
         return (REQUESTS, DISPUTES)
     return (REQUESTS, *ROUTES.get((scope["method"], path), ()))
 

@@ -107,8 +107,9 @@ ROUTES: Final[dict[tuple[str, str], tuple[Limit, ...]]] = {
 """What else than ``REQUESTS`` is counted, by method and path, in the order in which it is checked."""
 
 LABEL_PAGES: Final = "/L/"
-DISPUTED: Final = ("/v1/sessions/", "/problems")  # how such a path begins and ends
+DISPUTED: Final = (("/v1/sessions/", "/problems"), ("/s/", "/problem"))  # how such paths begin and end
 LABEL_PAGE_LIMITS: Final = (SCANS_FROM,)  # the page says whether a label is genuine, so it is a scan
+LABEL_START_LIMITS: Final = (STARTS,)  # its form is a Start
 
 ALL_LIMITS: Final = tuple(
     dict.fromkeys((REQUESTS, *(limit for row in ROUTES.values() for limit in row), DISPUTES, IDENTIFICATIONS_OF))

@@ -102,8 +102,13 @@ def photograph(text: str, chance: np.random.Generator, difficulty: Difficulty = 
     Raises:
         ValueError: if the text is longer than a QR code holds.
     """
+    return photograph_of(_sticker(text), chance, difficulty)
+
+
+def photograph_of(sticker: Grey, chance: np.random.Generator, difficulty: Difficulty = Difficulty.STREET) -> bytes:
+    """Return a JPEG of 640 by 480 grey pixels that shows this sticker, which is as wide as it is high."""
     conditions = CONDITIONS[difficulty]
-    sticker = _dirty(_sticker(text), conditions, chance)
+    sticker = _dirty(sticker, conditions, chance)
     scene = _on_its_place(sticker, conditions, chance)
     lit = _lit(_blurred(scene, conditions, chance), conditions, chance)
     return _jpeg(_noisy(lit, conditions, chance), conditions, chance)

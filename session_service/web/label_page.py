@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from session_service.devices.service import Availability
 from session_service.errors import NotSignedInError, Problem
+from session_service.finding.service import Found
 from session_service.labels.token import LabelParts
 from session_service.ledger import service as ledger
 from session_service.ledger.errors import DebtUnpaidError, InsufficientFundsError
@@ -36,6 +37,7 @@ from session_service.sessions.model import Session
 from session_service.sessions.repository import Target
 from session_service.sessions.service import Sessions
 from session_service.web.forms import InForm, PageRoute, seeother
+from session_service.web.others import others_near
 from session_service.web.pages import InVisit, Visit
 from session_service.web.then import remember
 from session_service.web.words import told
@@ -58,6 +60,7 @@ class Offer:
     asks: list[Ask]
     wallet: Wallet | None
     ride: Session | None
+    others: list[Found]
 
     @property
     def is_free(self) -> bool:
@@ -132,13 +135,16 @@ def _offer(visit: Visit, sessions: Sessions, parts: LabelParts, connection: Conn
     target = sessions.target(connection, parts)
     known = rider is not None and riders.is_current(connection, rider)
     ride = repository.on_device(connection, target.device_id) if target.taken and known else None
+    state = sessions.availability(target)
+    is_free = state == Availability.FREE
     return Offer(
         target=target,
-        state=sessions.availability(target),
+        state=state,
         tariff=pricing.tariff_in_force(connection, target.kind, clock.civil_ms()),
         asks=sessions.presence.asks(connection, target, None, clock.now_ms()),
         wallet=ledger.wallet_of(connection, rider.id, rider.nonce) if rider is not None and known else None,
         ride=ride if ride is not None and rider is not None and ride.rider_id == rider.id else None,
+        others=[] if is_free else others_near(visit.request, connection, target.device_id, target.kind),
     )
 
 

@@ -17,6 +17,7 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
 from session_service.errors import MalformedError, NotFoundError, NotSignedInError, Problem
+from session_service.finding.service import Found
 from session_service.labels import repository as labels
 from session_service.labels.errors import RevokedLabelError
 from session_service.labels.keyring import KeyRing
@@ -33,12 +34,16 @@ from session_service.sessions.receipts import receipt_of
 from session_service.sessions.schemas import ProblemIn, ProblemKind, ReceiptOut
 from session_service.sessions.service import Sessions
 from session_service.web.forms import InForm, PageRoute, seeother
+from session_service.web.others import others_near
 from session_service.web.pages import InVisit, Visit
 from session_service.web.words import told
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 WAIT_S: Final = 4.0  # for the lock's own word after Finish, pause or resume
+SHUT: Final = frozenset({SessionState.UNKNOWN, SessionState.NOT_UNLOCKED})
+"""Whoever is here needs another one."""
+
 REFRESH_LATER_MS: Final = 300  # than a price step, so that the page that is asked for then is past it
 
 SessionId = Annotated[str, Path(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
@@ -64,6 +69,7 @@ class View:
     refresh_ms: int | None
     label_path: str | None
     receipt: ReceiptOut | None
+    others: list[Found]
 
     @property
     def elapsed_ms(self) -> int:
@@ -149,6 +155,7 @@ def _view(visit: Visit, rider: RiderIdentity, sessions: Sessions, session_id: st
         refresh_ms=clock.real_span_ms(min(due)) + REFRESH_LATER_MS if due else None,
         label_path=_label_path(visit, connection, session),
         receipt=receipt_of(connection, session) if session.state in ENDED else None,
+        others=others_near(visit.request, connection, session.device_id, session.kind) if session.state in SHUT else [],
     )
 
 

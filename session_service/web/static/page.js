@@ -3,6 +3,8 @@
 
 const PATIENCE_MS = 15_000; // of one try: the service waits for the lock itself
 const RETRY_MS = [1_000, 2_000, 4_000, 8_000]; // the form's key makes it happen once, however often it arrives
+const FIX_MS = 3_000; // a rider waits for the lock, not for satellites
+const FIX_AGE_MS = 30_000;
 const POLL_MS = 3_000; // where no stream is to be had
 const TICK_MS = 1_000;
 
@@ -29,8 +31,9 @@ async function show(response, push) {
   const main = fresh.querySelector("main");
   if (!main) { location.assign(response.url); return; }
   const url = new URL(response.url);
-  if (fresh.querySelectorAll("script[src]").length > 1 && url.pathname !== location.pathname) {
-    location.assign(url); // that page has a script of its own
+  const ownPolicy = fresh.querySelectorAll("script[src]").length > 1 || fresh.querySelector("form[data-leaves]");
+  if (ownPolicy && url.pathname !== location.pathname) {
+    location.assign(url); // that page has a script of its own, or a form that leads to another site
     return;
   }
   const opened = [...document.querySelectorAll("details[open]")].map((details) => details.id);
@@ -62,8 +65,24 @@ function old(is) {
   if (is) tell(said.dataset.old);
 }
 
+// Where the phone is, for things that ask for it; unasked it is told only if the rider has allowed it before.
+async function place(form) {
+  if (!form.elements.lat || !navigator.geolocation) return;
+  if (form.dataset.position !== "needed") {
+    const permission = await navigator.permissions?.query({ name: "geolocation" }).catch(() => null);
+    if (permission?.state !== "granted") return;
+  }
+  await new Promise((done) => {
+    navigator.geolocation.getCurrentPosition(({ coords }) => {
+      form.elements.lat.value = coords.latitude;
+      form.elements.lon.value = coords.longitude;
+      form.elements.accuracy_m.value = coords.accuracy;
+      done();
+    }, done, { enableHighAccuracy: true, timeout: FIX_MS, maximumAge: FIX_AGE_MS });
+  });
+}
+
 async function send(form, button) {
-  const body = new URLSearchParams(new FormData(form, button));
   const text = button?.textContent;
   form.dataset.sent = "1";
   if (button) {
@@ -71,6 +90,8 @@ async function send(form, button) {
     button.classList.add("busy");
     if (button.dataset.busy) { button.textContent = button.dataset.busy; tell(button.dataset.busy); }
   }
+  await place(form);
+  const body = new URLSearchParams(new FormData(form));
   const headers = { Accept: "text/html", "X-Requested-With": "page" };
   try {
     await show(await ask(form.action, { method: "POST", body, headers }, Infinity), true);

@@ -77,6 +77,12 @@ TABLE: Final[dict[str, Who]] = {
     "POST /v1/scans/identify": Other.RIDER,
     "POST /v1/riders": Other.NOBODY,
     "POST /v1/riders/me/tokens": Other.RIDER,
+    "GET /v1/passkeys": Other.RIDER,
+    "GET /v1/passkeys/options": Other.RIDER,
+    "POST /v1/passkeys": Other.RIDER,
+    "DELETE /v1/passkeys/{passkey_id}": Other.RIDER,
+    "GET /v1/passkeys/sign-ins/options": Other.NOBODY,
+    "POST /v1/passkeys/sign-ins": Other.NOBODY,  # the passkey says who it is
     "GET /v1/wallet": Other.RIDER,
     "POST /v1/wallet/top-ups": Other.RIDER,
     "GET /v1/wallet/top-ups/{top_up_id}": Other.RIDER,

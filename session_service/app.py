@@ -41,6 +41,7 @@ from session_service.openapi import complete
 from session_service.operators.desk import Desk
 from session_service.operators.endpoints import router as operators_router
 from session_service.operators.guarding import ensure_guarded
+from session_service.passkeys.endpoints import router as passkeys_router
 from session_service.pki.endpoints import router as pki_router
 from session_service.presence.endpoints import router as presence_router
 from session_service.presence.service import Presence
@@ -65,6 +66,7 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     scans_router,
     finding_router,
     riders_router,
+    passkeys_router,
     ledger_router,
     pricing_router,
     devices_router,

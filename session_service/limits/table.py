@@ -82,6 +82,10 @@ ENROLMENTS: Final = Limit(
 SIGN_INS: Final = Limit(
     "sign-ins", By.ADDRESS, 100, 15 * MINUTE_S, "an office; each takes 50 ms of argon2, and who guesses waits anyway"
 )
+PASSKEYS: Final = Limit("passkeys", By.CALLER, 20, HOUR_S, "a person adds one, and another on a second phone")
+PASSKEY_SIGN_INS: Final = Limit(
+    "passkey-sign-ins", By.ADDRESS, 100, 15 * MINUTE_S, "a crowd behind one address, each person once", failed_cost=5
+)
 DISPUTES: Final = Limit("disputes", By.CALLER, 5, DAY_S, "each may end a ride for nothing and takes a label out of use")
 
 STREAMS: Final = Gate("streams", By.CALLER, 8, "a rider has a phone, a tablet and tabs left open")
@@ -103,6 +107,8 @@ ROUTES: Final[dict[tuple[str, str], tuple[Limit, ...]]] = {
     ("POST", "/v1/enrolments"): (ENROLMENTS,),
     ("POST", "/v1/enrolments/renewals"): (ENROLMENTS,),
     ("POST", "/v1/ops/sign-ins"): (SIGN_INS,),
+    ("POST", "/v1/passkeys"): (PASSKEYS,),
+    ("POST", "/v1/passkeys/sign-ins"): (PASSKEY_SIGN_INS,),
 }
 """What else than ``REQUESTS`` is counted, by method and path, in the order in which it is checked."""
 

@@ -77,7 +77,7 @@ async def create(
         return Answer.of(201, NewRider(rider_id=rider.id, nonce=rider.nonce))
 
     stored = await answer_once(context.database, named, context.clock.now_ms(), work)
-    return _told(request, response, context, stored, by_cookie=by_cookie)
+    return told(request, response, context, stored, by_cookie=by_cookie)
 
 
 @router.post("/v1/riders/me/tokens", status_code=201)
@@ -106,7 +106,7 @@ async def renew_token(
         service.require(connection, RiderIdentity(rider.id, first.nonce))
 
     stored = await answer_once(context.database, named, now_ms, work, is_in_force)
-    return _told(request, response, context, stored, by_cookie=rider_credential(request).is_cookie)
+    return told(request, response, context, stored, by_cookie=rider_credential(request).is_cookie)
 
 
 def _ensure_no_rider_yet(connection: Connection, request: Request) -> None:
@@ -117,7 +117,8 @@ def _ensure_no_rider_yet(connection: Connection, request: Request) -> None:
         raise RiderAlreadyError(msg)
 
 
-def _told(request: Request, response: Response, context: Context, stored: Response, *, by_cookie: bool) -> RiderOut:
+def told(request: Request, response: Response, context: Context, stored: Response, *, by_cookie: bool) -> RiderOut:
+    """Answer with the token that a stored ``NewRider`` stands for, as a cookie or in the body."""
     new = NewRider.model_validate_json(bytes(stored.body))
     token = make_token(context.secrets.token_secret, RiderIdentity(new.rider_id, new.nonce))
     response.headers["Cache-Control"] = "no-store"

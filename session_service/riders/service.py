@@ -35,6 +35,18 @@ def is_current(connection: Connection, rider: RiderIdentity) -> bool:
     return repository.token_nonce(connection, rider.id) == rider.nonce
 
 
+def current(connection: Connection, rider_id: str) -> RiderIdentity:
+    """Return a rider with the nonce in force, for somebody who has proven in another way to be that rider.
+
+    Raises:
+        NotSignedInError: there is no such rider.
+    """
+    nonce = repository.token_nonce(connection, rider_id)
+    if nonce is None:
+        raise NotSignedInError(SIGN_IN)
+    return RiderIdentity(rider_id, nonce)
+
+
 def renew_token(connection: Connection, rider: RiderIdentity, at_ms: int) -> RiderIdentity:
     """Make every token of a rider worthless, because the rider wants it; return the identity for the new one.
 

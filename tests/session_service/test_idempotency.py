@@ -25,6 +25,7 @@ from session_service.sessions.moves import Because
 from session_service.sessions.service import Sessions
 from simulators.bodies import SimulatedDevice
 from tests.support.attacks import operations
+from tests.support.authenticator import Authenticator
 from tests.support.enrolling import Keys
 from tests.support.people import signed_in
 from tests.support.towns import Town, still
@@ -270,6 +271,27 @@ async def a_new_token(town: Town) -> tuple[str, Any, Any]:
     return path, {}, None
 
 
+async def a_passkey_made(town: Town, phone: Authenticator) -> dict[str, Any]:
+    asked = await town.world.client.get("/v1/passkeys/options", headers=town.rider.headers)
+    return {"credential": phone.create(asked.json())}
+
+
+async def a_passkey(town: Town) -> tuple[str, Any, Any]:
+    town.rider = await town.world.rider()
+    phones = [Authenticator(town.world.context.settings.public_url) for _ in range(2)]
+    bodies = [await a_passkey_made(town, phone) for phone in phones]
+    return "/v1/passkeys", *bodies  # type: ignore[return-value]
+
+
+async def a_passkey_sign_in(town: Town) -> tuple[str, Any, Any]:
+    phone = Authenticator(town.world.context.settings.public_url)
+    kept = await post(town, "/v1/passkeys", await a_passkey_made(town, phone), a_key())
+    assert kept.status_code == 201, kept.text
+    asked = [(await town.world.client.get("/v1/passkeys/sign-ins/options")).json() for _ in range(2)]
+    bodies = [{"credential": phone.get(options)} for options in asked]
+    return "/v1/passkeys/sign-ins", *bodies  # type: ignore[return-value]
+
+
 async def an_approval(town: Town, verb: str) -> tuple[str, Any, Any]:
     """Let one person ask to open a pod that is let; another one decides."""
     session_id = await a_running_session(town, "pod")
@@ -300,6 +322,8 @@ CASES: Final[dict[str, Prepare]] = {
     "/v1/ops/operators/{operator_id}/revoke": a_revoked_operator,
     "/v1/riders": a_rider,
     "/v1/riders/me/tokens": a_new_token,
+    "/v1/passkeys": a_passkey,
+    "/v1/passkeys/sign-ins": a_passkey_sign_in,
     "/v1/wallet/top-ups": a_top_up,
     "/v1/scans": a_scan,
     "/v1/scans/number": a_number,

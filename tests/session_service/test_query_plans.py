@@ -16,6 +16,7 @@ from session_service.finding import repository as finding
 from session_service.fleet import repository as fleet
 from session_service.keys import repository as keys
 from session_service.ledger import repository as ledger
+from session_service.passkeys import repository as passkeys
 from session_service.prepared import Prepared
 from session_service.presence import repository as presence
 from session_service.sessions import repository as sessions
@@ -39,7 +40,7 @@ def plan(connection: Connection, statement: Select[object] | UpdateBase) -> list
 
 
 @pytest.mark.parametrize(
-    "module", [commands, devices, finding, fleet, heartbeats, idempotency, ledger, presence, sessions]
+    "module", [commands, devices, finding, fleet, heartbeats, idempotency, ledger, passkeys, presence, sessions]
 )
 def test_no_statement_reads_a_whole_table(connection: Connection, module: ModuleType) -> None:
     found = statements(module)

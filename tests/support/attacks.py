@@ -27,6 +27,8 @@ ENDLESS: Final = frozenset({"/v1/sessions/{session_id}/events"})  # good request
 PUBLIC: Final = frozenset(
     {
         "/v1/ops/sign-ins",
+        "/v1/passkeys/sign-ins",
+        "/v1/passkeys/sign-ins/options",
         "/v1/riders",
         "/v1/scans",
         "/v1/scans/number",

@@ -88,7 +88,7 @@ async def town(module_database_url: str, tmp_path_factory: pytest.TempPathFactor
     with Mosquitto(Cell(folder / "authority").certificates) as broker:
         async with (
             payment_provider(folder / "secrets") as payment_url,
-            world(broker, module_database_url, folder, payment_url=payment_url) as made,
+            world(broker, module_database_url, folder, payment_url=payment_url, public_host="localhost") as made,
         ):
             yield await _settled(made)
 

@@ -151,9 +151,18 @@ async def until(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> T
 
 @asynccontextmanager
 async def world(
-    broker: Mosquitto, database_url: str, folder: Path, *, making: Making | None = None, **settings: Any
+    broker: Mosquitto,
+    database_url: str,
+    folder: Path,
+    *,
+    making: Making | None = None,
+    public_host: str = LOOPBACK,
+    **settings: Any,
 ) -> AsyncIterator[World]:
-    """Run a service on ``database_url``, which is migrated, with the broker given."""
+    """Run a service on ``database_url``, which is migrated, with the broker given.
+
+    Browsers make passkeys for ``public_host`` localhost, and for no IP address.
+    """
     make_secrets(folder / "secrets")
     share_authority(broker, folder / "secrets")
     port = free_port()
@@ -162,7 +171,7 @@ async def world(
         "database_url": database_url,
         "secrets_dir": folder / "secrets",
         "http_port": port,
-        "public_url": url,
+        "public_url": f"http://{public_host}:{port}",
         "broker_port": broker.port,
         "limits_factor": 1_000,  # all riders of a test come from one address
         **settings,

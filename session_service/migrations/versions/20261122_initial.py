@@ -268,6 +268,7 @@ def _riders() -> None:
         _string("token_nonce", 26),
         _big("created_at_ms"),
     )
+    _passkeys()
     op.create_table(
         "wallet",
         _string("rider_id", 26, KEY),
@@ -298,6 +299,31 @@ def _riders() -> None:
         sa.UniqueConstraint("provider", "payment_id", name="top_up_payment"),
     )
     _index("top_up", "rider_id")
+
+
+def _passkeys() -> None:
+    op.create_table(
+        "passkey",
+        _string("id", 26, KEY),
+        _string("rider_id", 26),
+        _string("credential_id", 1_364, UNIQUE),
+        _text("public_key"),
+        _big("sign_count"),
+        _string("user_handle", 86),
+        _string("transports", 80),
+        sa.Column("synced", sa.Boolean(), nullable=False),
+        _big("created_at_ms"),
+        _big("used_at_ms", NULL),
+        sa.ForeignKeyConstraint(["rider_id"], ["rider.id"]),
+        sa.CheckConstraint("sign_count >= 0", name="passkey_sign_count"),
+    )
+    _index("passkey", "rider_id")
+    op.create_table(
+        "passkey_challenge",
+        _string("sha256", 64, KEY),
+        _big("expires_at_ms"),
+    )
+    _index("passkey_challenge", "expires_at_ms")
 
 
 def _ledger() -> None:

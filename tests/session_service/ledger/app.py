@@ -68,8 +68,8 @@ def new_secrets() -> Secrets:
 
 
 @asynccontextmanager
-async def serving(database: Database) -> AsyncIterator[Api]:
-    settings = Settings(public_url="http://ride.example", payment_url="http://pay.example", limits_factor=1_000)
+async def serving(database: Database, public_url: str = "http://ride.example") -> AsyncIterator[Api]:
+    settings = Settings(public_url=public_url, payment_url="http://pay.example", limits_factor=1_000)
     app = create_app(settings, new_secrets())
     app.state.context = Context(settings, new_secrets(), Clock(), database)
     await database.write(lambda c: ledger.ensure_accounts(c, "EUR"))
@@ -78,7 +78,7 @@ async def serving(database: Database) -> AsyncIterator[Api]:
         API_KEY, WEBHOOK_SECRET, transport=httpx.ASGITransport(app), retry_delays_s=[0.3] * 9
     )
     app.state.payments = SandboxProvider("http://pay.example", API_KEY, WEBHOOK_SECRET, httpx.ASGITransport(provider))
-    async with _client(app, "http://ride.example") as http, _client(provider, "http://pay.example") as pay_page:
+    async with _client(app, public_url) as http, _client(provider, "http://pay.example") as pay_page:
         yield Api(http, pay_page, provider.state.sandbox, database)
     await provider.state.sandbox.close()
     await app.state.payments.close()

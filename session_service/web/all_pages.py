@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from session_service.web import label_page, session_pages, static_files
+from session_service.web import app_files, home_pages, label_page, session_pages, static_files
 
 ROUTERS: Final = (
     label_page.router,
     session_pages.router,
+    home_pages.router,
     static_files.router,
+    app_files.router,
 )

@@ -34,6 +34,7 @@ from session_service.sessions.receipts import receipt_of
 from session_service.sessions.schemas import ProblemIn, ProblemKind, ReceiptOut
 from session_service.sessions.service import Sessions
 from session_service.web.forms import InForm, PageRoute, seeother
+from session_service.web.notices import notice_of
 from session_service.web.others import others_near
 from session_service.web.pages import InVisit, Visit
 from session_service.web.words import told
@@ -133,7 +134,8 @@ async def _page(visit: Visit, sessions: Sessions, session_id: str, problem: Prob
         raise NotSignedInError(SIGN_IN)
     view = await visit.context.database.read(partial(_view, visit, visit.rider, sessions, session_id))
     words = None if problem is None else told(visit.language, problem)
-    return visit.page("session.html", problem.status if problem else 200, view=view, words=words)
+    notice = notice_of(view.session, view.now_ms, visit.context.clock.civil_speed)
+    return visit.page("session.html", problem.status if problem else 200, view=view, words=words, notice=notice)
 
 
 def _view(visit: Visit, rider: RiderIdentity, sessions: Sessions, session_id: str, connection: Connection) -> View:

@@ -130,9 +130,22 @@ function live() {
   }
   const refreshMs = Number(document.querySelector("main").dataset.refreshMs);
   if (refreshMs) step = setTimeout(() => { if (!document.hidden) refresh(); }, Math.max(refreshMs, 500));
+  later();
   const auto = document.querySelector("form[data-now]");
   if (auto && !auto.dataset.sent) auto.requestSubmit();
   document.dispatchEvent(new Event("shown"));
+}
+
+// What can wait comes when this view is there and the phone is idle: the service worker, and what else a page names. A
+// label's page names nothing: its rider wants to ride.
+function later() {
+  const { later: extra } = document.querySelector("main").dataset;
+  if (extra === undefined) return;
+  if (document.readyState !== "complete") { addEventListener("load", later, { once: true }); return; }
+  (globalThis.requestIdleCallback ?? setTimeout)(() => {
+    navigator.serviceWorker?.register("/sw.js").catch(() => {}); // where cookies are refused, it is refused too
+    if (extra) import(extra);
+  });
 }
 
 // Clocks count from what the server said, by a clock that nobody can set wrong.

@@ -1,0 +1,59 @@
+// The service worker: it keeps the page that says "offline" and what that page needs, and nothing else. What is true of
+// a lock, a ride or a wallet is never kept: every page comes from the network, or it is the one that says there is none.
+//
+// The service puts a line before this text when it sends it (app_files.py):
+//   const KEPT = {version: "a digest of all that is kept", offline: "/offline", files: ["/static/DIGEST/name", ...]};
+/* global KEPT, addEventListener, caches, clients, registration, skipWaiting */
+"use strict";
+
+const CACHE = `unlatch-${KEPT.version}`;
+
+addEventListener("install", (event) => event.waitUntil(keep().then(() => skipWaiting())));
+addEventListener("activate", (event) => event.waitUntil(takeOver()));
+addEventListener("notificationclick", (event) => event.waitUntil(open(event.notification)));
+addEventListener("fetch", (event) => {
+  const { request } = event;
+  if (request.mode === "navigate") event.respondWith(fromNetwork(event));
+  else if (KEPT.files.includes(new URL(request.url).pathname)) event.respondWith(fromCache(request));
+});
+
+async function keep() {
+  const cache = await caches.open(CACHE);
+  await cache.addAll([new Request(KEPT.offline, { cache: "no-store" }), ...KEPT.files]);
+}
+
+async function takeOver() {
+  for (const name of await caches.keys()) if (name !== CACHE) await caches.delete(name);
+  await registration.navigationPreload?.enable(); // a page's request does not wait until this script has begun
+}
+
+async function fromNetwork(event) {
+  try {
+    return (await event.preloadResponse) ?? (await fetch(event.request));
+  } catch {
+    // A form may have arrived though its answer did not. The first page shows what came of it; a reload of this one
+    // would send it again.
+    return event.request.method === "GET" ? kept(KEPT.offline) : Response.redirect("/", 303);
+  }
+}
+
+async function fromCache(request) {
+  return (await find(request)) ?? fetch(request);
+}
+
+async function kept(address) {
+  return (await find(address)) ?? Response.error();
+}
+
+function find(request) {
+  return caches.match(request, { cacheName: CACHE, ignoreVary: true });
+}
+
+async function open(notification) {
+  notification.close();
+  const address = new URL(notification.data?.path ?? "/", registration.scope).href;
+  for (const client of await clients.matchAll({ type: "window" })) {
+    if (client.url === address) return client.focus();
+  }
+  return clients.openWindow(address);
+}

@@ -69,6 +69,13 @@ TABLE: Final[dict[str, Who]] = {
     "POST /L/{label_id}/{signature}": Other.NOBODY,  # without money in a wallet it leads to where one pays
     "GET /s/{session_id}": Other.RIDER,
     "POST /s/{session_id}/{action}": Other.RIDER,
+    "GET /": Other.NOBODY,
+    "GET /help": Other.NOBODY,
+    "GET /privacy": Other.NOBODY,
+    "GET /offline": Other.NOBODY,
+    "GET /sw.js": Other.NOBODY,
+    "GET /manifest.webmanifest": Other.NOBODY,
+    "GET /favicon.ico": Other.NOBODY,
     "GET /static/{digest}/{name:path}": Other.NOBODY,
     "GET /v1/tariffs": Other.NOBODY,
     "GET /v1/nearby": Other.NOBODY,

@@ -58,6 +58,7 @@ from session_service.settings import Settings
 from session_service.sweeper import Sweeper
 from session_service.trail.endpoints import router as trail_router
 from session_service.web import all_pages, static_files
+from session_service.web.error_pages import PagesForPeople
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ class Service(FastAPI):
         settings: Settings = self.state.settings
         layers: ASGIApp = BoundedBodies(super().build_middleware_stack())
         layers = Limited(layers, self.state.limits)
+        layers = PagesForPeople(layers)
         layers = Measured(layers)
         layers = SecurityHeaders(layers, https=settings.public_url.startswith("https:"))
         if proxies := settings.proxies:

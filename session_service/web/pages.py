@@ -75,6 +75,8 @@ class Visit:
         response.headers["Content-Security-Policy"] = self._policy(policy)
         response.headers["Content-Language"] = self.language.code
         response.headers["X-Robots-Tag"] = "noindex"
+        # Still nothing for other sites. Under "no-referrer" browsers send forms with "Origin: null" (Fetch, 3.2).
+        response.headers["Referrer-Policy"] = "same-origin"
         self.keep_cookies(response)
         return response
 

@@ -20,6 +20,7 @@ from session_service.sessions import repository
 from session_service.sessions.machine import ENDED, SessionState
 from session_service.sessions.model import Session
 from session_service.sessions.moves import tariff_of
+from session_service.web import then
 from session_service.web.forms import PageRoute
 from session_service.web.pages import InVisit
 
@@ -98,7 +99,7 @@ async def help_page(visit: InVisit) -> HTMLResponse:
 @router.get("/privacy")
 async def privacy_page(visit: InVisit) -> HTMLResponse:
     """Show what is kept of a rider."""
-    return visit.page("privacy.html", sighting_s=SIGHTING_KEPT_MS / 1000)
+    return visit.page("privacy.html", sighting_s=SIGHTING_KEPT_MS / 1000, label_s=then.COOKIE_AGE_S)
 
 
 def _standing(connection: Connection, context: Context, rider: RiderIdentity) -> Standing:

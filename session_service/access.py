@@ -78,6 +78,11 @@ TABLE: Final[dict[str, Who]] = {
     "GET /favicon.ico": Other.NOBODY,
     "GET /static/{digest}/{name:path}": Other.NOBODY,
     "GET /v1/tariffs": Other.NOBODY,
+    "GET /nearby": Other.NOBODY,
+    "GET /scan": Other.NOBODY,
+    "GET /scan/{how}": Other.NOBODY,
+    "POST /scan/number": Other.NOBODY,
+    "POST /scan/photo": Other.NOBODY,
     "GET /v1/nearby": Other.NOBODY,
     "POST /v1/scans": Other.NOBODY,
     "POST /v1/scans/number": Other.NOBODY,  # only beside the thing, and few wrong ones: docs/decisions/0017

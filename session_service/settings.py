@@ -29,6 +29,14 @@ def _fits_a_label(url: str) -> str:
     raise ValueError(msg)
 
 
+def _map_tiles(address: str) -> str:
+    is_address = re.fullmatch(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[!-~]*", address)
+    if not address or (is_address and all(part in address for part in ("{z}", "{x}", "{y}"))):
+        return address
+    msg = "must begin with https:// and have {z}, {x} and {y} in its path"
+    raise ValueError(msg)
+
+
 def _networks(text: str) -> str:
     for part in filter(None, map(str.strip, text.split(","))):
         ip_network(part)  # its ValueError says what is wrong
@@ -68,6 +76,12 @@ class Settings(BaseSettings):
     http_port: int = Field(default=8080, ge=1, le=65_535)
     public_url: Annotated[str, AfterValidator(_fits_a_label)] = "http://127.0.0.1:8080"
     """How riders reach the service. Its host stands on every label."""
+
+    map_tiles: Annotated[str, AfterValidator(_map_tiles)] = ""
+    """Where pictures of the map come from, such as ``https://tiles.example/{z}/{x}/{y}.png``; without one the map is
+    plain lines. Whose tiles they are learns which parts of the city riders look at."""
+    map_attribution: str = Field(default="", max_length=200)
+    """Whose map it is, as its licence wants it said; plain text."""
 
     trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
     """Addresses or networks, with commas between, whose ``X-Forwarded-For`` and ``-Proto`` are believed. Riders are

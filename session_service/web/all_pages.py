@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from session_service.web import app_files, home_pages, label_page, session_pages, static_files
+from session_service.web import (
+    app_files,
+    home_pages,
+    label_page,
+    nearby_pages,
+    scan_pages,
+    session_pages,
+    static_files,
+)
 
 ROUTERS: Final = (
     label_page.router,
     session_pages.router,
+    scan_pages.router,
+    nearby_pages.router,
     home_pages.router,
     static_files.router,
     app_files.router,

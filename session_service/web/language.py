@@ -21,6 +21,7 @@ from babel.dates import format_date, format_time, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency, get_currency_precision
+from babel.units import format_unit
 
 LOCALES: Final = Path(__file__).parent / "locales"
 SOURCE: Final = "en"
@@ -29,6 +30,7 @@ NAMES: Final[Mapping[str, str]] = {"en": "English", "de": "Deutsch", "zh": "ф╕нц
 
 MINUTE_S: Final = 60
 HOUR_S: Final = 3_600
+KILOMETRE_M: Final = 1_000
 MAX_RANGES: Final = 20  # of an Accept-Language; browsers send five
 
 _Unit: TypeAlias = Literal["hour", "minute", "second"]
@@ -70,6 +72,12 @@ class Language:
     def about(self, seconds: float) -> str:
         """Return a span of time as people say it, rounded: ``3 minutes``."""
         return format_timedelta(timedelta(seconds=seconds), threshold=1, granularity="second", locale=self.locale)
+
+    def distance(self, metres: float) -> str:
+        """Return a distance as people say it: ``80 metres``, ``350 metres``, ``1.2 kilometres``."""
+        if metres < KILOMETRE_M:
+            return format_unit(max(10, round(metres / 10) * 10), "length-meter", locale=self.locale)
+        return format_unit(round(metres / KILOMETRE_M, 1), "length-kilometer", locale=self.locale)
 
     def _at(self, civil_ms: int) -> datetime:
         return datetime.fromtimestamp(civil_ms / 1000, self.zone)

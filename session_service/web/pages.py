@@ -159,6 +159,7 @@ def _environment(spoken: Language) -> Environment:
         "clock": spoken.clock,
         "day": spoken.day,
         "duration": spoken.duration,
+        "distance": spoken.distance,
         "about": spoken.about,
         "query": urlencode,
     }

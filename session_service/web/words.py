@@ -72,6 +72,11 @@ PROBLEMS: Final[dict[str, Words]] = {
         _("There is no label to be seen in the picture"),
         _("Go nearer, hold the phone still, and have the whole square in the picture."),
     ),
+    "number-not-here": Words(
+        _("Nothing near you has this number"),
+        _("Look at the number once more, stand beside it, and try again; or send a photograph of the label."),
+        offers_others=True,
+    ),
     "photo-too-large": Words(
         _("The picture is too large"), _("Take it with the phone's ordinary camera, and send it.")
     ),

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from broker.contract.messages import Position
+from broker.mosquitto.children import find_program
 from broker.mosquitto.ports import free_port
 from broker.mosquitto.supervisor import Mosquitto
 from device_agent.journal import Synchronous
@@ -88,35 +90,41 @@ async def _measure(console: Console, database_url: str | None) -> dict[str, Any]
         devices = house.provision([Wish("bike", 1001 + n, Position(lat=48.2, lon=16.37)) for n in range(max(RIDERS))])
         house.start_fleet()
         seats = await _seats(house, devices)
-        with _floor(Path(folder), house) as floor_url:
+        with _floors(Path(folder), house) as floors:
             async with Hands(house.devices_dir) as hands:
-                return await _rounds(console, house, hands, seats, floor_url)
+                return await _rounds(console, house, hands, seats, floors)
 
 
-async def _rounds(console: Console, house: House, hands: Hands, seats: list[Seat], floor_url: str) -> dict[str, Any]:
-    floor_ms: list[float] = []
+async def _rounds(
+    console: Console, house: House, hands: Hands, seats: list[Seat], floors: tuple[Floor, Floor]
+) -> dict[str, Any]:
+    guarded, plain = Lap(), Lap()
     unlock_ms: list[float] = []
     for number in range(1, ROUNDS + 1):
-        console.print(f"Round {number} of {ROUNDS}: the floor, then {IN_A_ROW} starts one after the other")
-        floor_ms += await _floor_times(floor_url)
+        console.print(f"Round {number} of {ROUNDS}: the floors, then {IN_A_ROW} starts one after the other")
+        for lap, floor in zip((guarded, plain), floors, strict=True):
+            await lap.run(floor)
         unlock_ms += await start_in_a_row(house.url, hands, seats[:IN_A_ROW])
     crowds: dict[int, Rides] = {}
-    spent_s = _cpu_s(house)
+    spent_s = _cpu_s(house.service.pid)
     for riders in RIDERS:
         console.print(f"{riders} riders at once")
         crowds[riders] = await ride_all(house.url, hands, seats[:riders], for_s=ALONE_S if riders == 1 else CROWD_S)
     closed = sum(rides.closed for rides in crowds.values())
-    figures = _figures(percentiles(floor_ms), percentiles(unlock_ms), crowds)
+    figures = _figures(percentiles(guarded.times_ms), percentiles(unlock_ms), crowds)
     return figures | {
-        "service_cpu_ms_a_ride": round((_cpu_s(house) - spent_s) * 1000 / max(1, closed), 2),
+        "plain_floor_ms": percentiles(plain.times_ms),
+        "floor_cpu_ms": guarded.cpu_ms_each,
+        "plain_floor_cpu_ms": plain.cpu_ms_each,
+        "service_cpu_ms_a_ride": round((_cpu_s(house.service.pid) - spent_s) * 1000 / max(1, closed), 2),
         "database": house.database_url.partition(":")[0],
         "python": platform.python_version(),
     }
 
 
-def _cpu_s(house: House) -> float:
-    """Return the processor time that the service has used: what remains comparable on a busy machine."""
-    times = psutil.Process(house.service.pid).cpu_times()
+def _cpu_s(pid: int) -> float:
+    """Return the processor time that a program has used: what remains comparable on a busy machine."""
+    times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
 
 
@@ -143,27 +151,85 @@ async def _floor_times(url: str) -> list[float]:
     return times
 
 
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The bare service while it runs: where it answers, and the processes of its service, device and broker."""
+
+    url: str
+    pids: tuple[int, ...]
+
+    def cpu_s(self) -> float:
+        """Return the processor time that all of them have used."""
+        return sum(_cpu_s(pid) for pid in self.pids)
+
+
+@dataclass
+class Lap:
+    """What one floor took: milliseconds of each request, and seconds of the processor for all of them."""
+
+    times_ms: list[float] = field(default_factory=list)
+    cpu_s: float = 0.0
+
+    @property
+    def cpu_ms_each(self) -> float:
+        """Processor time of a request, in milliseconds."""
+        return round(self.cpu_s * 1000 / max(1, len(self.times_ms)), 3)
+
+    async def run(self, floor: Floor) -> None:
+        """Ask for half a second."""
+        before_s = floor.cpu_s()
+        self.times_ms += await _floor_times(floor.url)
+        self.cpu_s += floor.cpu_s() - before_s
+
+
 @contextmanager
-def _floor(folder: Path, house: House) -> Iterator[str]:
-    """Run the bare service and its device around a Mosquitto of their own, with certificates of the house."""
-    write_keys(folder)
+def _floors(folder: Path, house: House) -> Iterator[tuple[Floor, Floor]]:
+    """Run the bare service and its device twice: with certificates of the house and signatures, and without."""
     wish = Wish("bike", FLOOR_NUMBER, Position(lat=48.2, lon=16.37))
     [device] = provision(house.url, house.operator_token, [wish], folder / "devices")
-    pki, http_port = house.broker.certificates.ca.parent, free_port()
-    with Mosquitto(house.broker.certificates, folder / "broker") as broker:
-        arguments = [str(folder), str(broker.port), str(http_port), str(pki), str(folder / "devices" / device.id)]
-        parts = [
-            Child(f"floor {part}", [*FLOOR, part, *arguments], folder / f"{part}.log") for part in ("device", "service")
-        ]
+    pki = house.broker.certificates.ca.parent
+    with (
+        Mosquitto(house.broker.certificates, folder / "broker") as broker,
+        _plain_broker(folder / "plain") as (plain_port, plain_pid),
+        _floor(folder / "guarded", (broker.port, broker.pid), pki, folder / "devices" / device.id) as guarded,
+        _floor(folder / "plain", (plain_port, plain_pid), pki, folder / "devices" / device.id, "--plain") as plain,
+    ):
+        yield guarded, plain
+
+
+@contextmanager
+def _plain_broker(folder: Path) -> Iterator[tuple[int, int]]:
+    """Run a Mosquitto that asks nobody for anything, on the loopback address; give its port and its process."""
+    folder.mkdir()
+    port, conf = free_port(), folder / "mosquitto.conf"
+    conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nuser root\n")
+    child = Child("plain broker", [find_program("mosquitto"), "-c", str(conf)], folder / "log")
+    child.start()
+    try:
+        _wait_for_port(port, child)
+        yield port, child.pid
+    finally:
+        child.stop()
+
+
+@contextmanager
+def _floor(folder: Path, broker: tuple[int, int], pki: Path, device: Path, *options: str) -> Iterator[Floor]:
+    folder.mkdir(exist_ok=True)
+    write_keys(folder)
+    http_port = free_port()
+    arguments = [str(folder), str(broker[0]), str(http_port), str(pki), str(device), *options]
+    parts = tuple(
+        Child(f"floor {part}", [*FLOOR, part, *arguments], folder / f"{part}.log") for part in ("device", "service")
+    )
+    for part in parts:
+        part.start()
+    try:
+        _wait_for(folder / "device-is-ready", parts[0])
+        _wait_for_port(http_port, parts[1])
+        yield Floor(f"http://127.0.0.1:{http_port}", (*(part.pid for part in parts), broker[1]))
+    finally:
         for part in parts:
-            part.start()
-        try:
-            _wait_for(folder / "device-is-ready", parts[0])
-            _wait_for_port(http_port, parts[1])
-            yield f"http://127.0.0.1:{http_port}"
-        finally:
-            for part in parts:
-                part.stop()
+            part.stop()
 
 
 async def _seats(house: House, devices: list[Device]) -> list[Seat]:
@@ -203,13 +269,17 @@ def _show(console: Console, figures: dict[str, Any]) -> None:
     table = Table(title=f"From Start to unlocked ({figures['database']}), milliseconds")
     for column in ("riders", "p50", "p95", "p99", "rides/s"):
         table.add_column(column, justify="right")
-    for what in ("floor", "unlock"):
+    for what in ("plain_floor", "floor", "unlock"):
         table.add_row(what, *(f"{figures[f'{what}_ms'][name]:.2f}" for name in ("p50", "p95", "p99")), "")
     for riders, times in figures["unlock_ms_by_riders"].items():
         row = [f"{times[name]:.2f}" for name in ("p50", "p95", "p99")]
         table.add_row(riders, *row, f"{figures['rides_per_s'][riders]:.0f}")
     console.print(table)
     console.print(f"one start after the other takes {figures['ratio']} times the floor")
+    console.print(
+        f"TLS and signatures: {figures['floor_ms']['p50'] - figures['plain_floor_ms']['p50']:.2f} ms of the floor, and "
+        f"{figures['floor_cpu_ms'] - figures['plain_floor_cpu_ms']:.2f} ms of the processor"
+    )
     console.print(f"the service's processor time: {figures['service_cpu_ms_a_ride']} ms a ride")
     for error in figures["errors"][:5]:
         console.print(f"[red]{error}")

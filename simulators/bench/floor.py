@@ -4,6 +4,8 @@ One HTTP request to a raw ASGI application; a transaction with as many rows as a
 signed command over a real Mosquitto with mutual TLS to a device in another process; its signed reply, verified; a
 second transaction, committed durably; the answer. No framework, no ORM, no envelope, no rules. Run as a program, this
 module is that application or that device.
+
+With ``--plain`` there is neither TLS nor a signature: what is left out is what they cost.
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ import asyncio
 import secrets
 import socket
 import sqlite3
+import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -42,9 +47,34 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-def _mqtt(port: int, user: str, ca_file: Path, identity: Identity) -> Client:
-    tls = new_context(ca_file)
-    present(tls, identity)
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """TLS on the way and signatures on what goes over it, or neither."""
+
+    plain: bool
+
+    def signed(self, message: bytes, sign: Callable[[], bytes]) -> bytes:
+        """Return a message as it is sent."""
+        return message if self.plain else message + sign()
+
+    def taken(self, message: Message, verify: Callable[[bytes, bytes], None]) -> bytes:
+        """Return what a message says, once its signature was looked at."""
+        payload = bytes(message.payload)
+        said, signature = payload[:NAME_BYTES], payload[NAME_BYTES:]
+        if not self.plain:
+            verify(signature, said)
+        return said
+
+    def tls(self, ca_file: Path, identity: Identity) -> ssl.SSLContext | None:
+        """Return how a client proves itself to the broker, and the broker to it."""
+        if self.plain:
+            return None
+        context = new_context(ca_file)
+        present(context, identity)
+        return context
+
+
+def _mqtt(port: int, user: str, tls: ssl.SSLContext | None) -> Client:
     return Client(
         "127.0.0.1",
         port,
@@ -59,7 +89,8 @@ def _mqtt(port: int, user: str, ca_file: Path, identity: Identity) -> Client:
 class FloorService:
     """A Start as bare as it gets."""
 
-    def __init__(self, folder: Path, port: int, pki: Path, device: str) -> None:
+    def __init__(self, folder: Path, port: int, pki: Path, device: str, guards: Guards) -> None:
+        self._guards = guards
         command_key, device_key = _keys(folder)
         self._key, self._device_key = command_key, device_key.public_key()
         self._database = sqlite3.connect(folder / "floor.db", isolation_level=None)
@@ -68,7 +99,7 @@ class FloorService:
         self._database.execute("CREATE TABLE IF NOT EXISTS row (id TEXT PRIMARY KEY, what TEXT)")
         self._command, self._report = topic(device, Channel.COMMAND), topic(device, Channel.REPORT)
         identity = Identity(pki / "service.pem", pki / "service-key.pem")
-        self._broker = (port, SERVICE_USER, pki / "ca.pem", identity)
+        self._broker = (port, SERVICE_USER, guards.tls(pki / "ca.pem", identity))
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._listener: asyncio.Task[None] | None = None
 
@@ -90,7 +121,7 @@ class FloorService:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[name] = future
         command = name.encode()
-        await self._mqtt.publish(self._command, command + self._key.sign(command), qos=1)
+        await self._mqtt.publish(self._command, self._guards.signed(command, lambda: self._key.sign(command)), qos=1)
         await future
 
     def _commit(self, name: str, rows: int) -> None:
@@ -112,31 +143,23 @@ class FloorService:
 
     async def _listen(self) -> None:
         async for message in self._mqtt.messages:
-            report, signature = _halves(message)
-            self._device_key.verify(signature, report, ECDSA)
-            name = report.decode()
+            name = self._guards.taken(message, lambda s, said: self._device_key.verify(s, said, ECDSA)).decode()
             self._commit(name, REPORT_ROWS)
             self._waiting.pop(name).set_result(None)
 
 
-def _halves(message: Message) -> tuple[bytes, bytes]:
-    """Return what was said, and its signature."""
-    payload = bytes(message.payload)
-    return payload[:NAME_BYTES], payload[NAME_BYTES:]
-
-
-async def _device(folder: Path, port: int, certified: Path) -> None:
+async def _device(folder: Path, port: int, certified: Path, guards: Guards) -> None:
     service_key, key = _keys(folder)
     command_key = service_key.public_key()
     device = certified.name
     identity = Identity(certified / CERT_FILE, certified / TLS_KEY_FILE)
-    async with _mqtt(port, device, certified / CA_FILE, identity) as client:
+    async with _mqtt(port, device, guards.tls(certified / CA_FILE, identity)) as client:
         await client.subscribe(topic(device, Channel.COMMAND), qos=0)
         (folder / "device-is-ready").touch()
         async for message in client.messages:
-            command, signature = _halves(message)
-            command_key.verify(signature, command)
-            await client.publish(topic(device, Channel.REPORT), command + key.sign(command, ECDSA), qos=1)
+            command = guards.taken(message, command_key.verify)
+            report = guards.signed(command, partial(key.sign, command, ECDSA))
+            await client.publish(topic(device, Channel.REPORT), report, qos=1)
 
 
 def _keys(folder: Path) -> tuple[Ed25519PrivateKey, EllipticCurvePrivateKey]:
@@ -162,12 +185,14 @@ def main() -> None:
     parser.add_argument("http_port", type=int)
     parser.add_argument("pki", type=Path, help="where the service's certificate is")
     parser.add_argument("device", type=Path, help="folder of a device that has enrolled")
+    parser.add_argument("--plain", action="store_true", help="without TLS and signatures")
     asked = parser.parse_args()
+    guards = Guards(asked.plain)
     if asked.part == "device":
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_device(asked.folder, asked.broker_port, asked.device))
+            runner.run(_device(asked.folder, asked.broker_port, asked.device, guards))
     else:
-        app = FloorService(asked.folder, asked.broker_port, asked.pki, asked.device.name)
+        app = FloorService(asked.folder, asked.broker_port, asked.pki, asked.device.name, guards)
         uvicorn.run(app, host="127.0.0.1", port=asked.http_port, log_level="warning", lifespan="on")
 
 

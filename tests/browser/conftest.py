@@ -15,6 +15,7 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from simulators.hands import Hands
+from simulators.riders import Api
 from tests.support.browser import BrowserHouse, Phone, chromium, new_phone
 
 
@@ -55,6 +56,12 @@ async def browser(camera: Path) -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hands(house: BrowserHouse) -> AsyncIterator[Hands]:
     async with Hands(house.devices_dir) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def api(house: BrowserHouse) -> AsyncIterator[Api]:
+    async with Api(house.url) as made:
         yield made
 
 

@@ -17,6 +17,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 
 from broker.contract.messages import Position
 from broker.mosquitto.ports import free_port
+from session_service.credentials import cookie_name
 from session_service.labels import render
 from session_service.web.vendor_files import NODE_MODULES
 from simulators import invariants
@@ -24,6 +25,7 @@ from simulators.camera import PHOTO_HEIGHT_PX, PHOTO_WIDTH_PX, Difficulty, Grey,
 from simulators.folders import Device
 from simulators.house import House, Plan
 from simulators.provisioning import Wish
+from simulators.riders import Api, Rider
 
 PATIENCE_S: Final = 10.0  # for what takes milliseconds; this machine is shared
 PHONE: Final = ViewportSize(width=390, height=844)
@@ -119,12 +121,13 @@ class Phone:
         return page
 
     def watch(self, page: Page) -> None:
-        """Note the page's complaints."""
+        """Note the complaints of our pages; the payment provider's are its own matter."""
         page.set_default_timeout(PATIENCE_S * 1000)
 
         def said(message: ConsoleMessage) -> None:
-            if message.type == "error":
-                self.faults.append(f"console: {message.text} ({message.location.get('url', '')})")
+            place = message.location.get("url", "")
+            if message.type == "error" and (not place or place.startswith(self.url)):
+                self.faults.append(f"console: {message.text} ({place})")
 
         page.on("console", said)
         page.on("pageerror", lambda error: self.faults.append(f"exception: {error}"))
@@ -207,6 +210,15 @@ async def new_phone(
     phone = Phone(context, await context.new_page(), url)
     phone.watch(phone.page)
     return phone
+
+
+async def settled(phone: Phone, api: Api, funds_minor: int = 2_000) -> Rider:
+    """Make the phone that of a rider with money, for tests that are about something else; return the rider."""
+    rider = await Rider.join(api)
+    if funds_minor:
+        await rider.top_up(funds_minor)
+    await phone.context.add_cookies([{"name": cookie_name(phone.url), "value": rider.token, "url": phone.url}])
+    return rider
 
 
 async def violations(page: Page) -> list[str]:

@@ -76,6 +76,11 @@ TABLE: Final[dict[str, Who]] = {
     "GET /sw.js": Other.NOBODY,
     "GET /manifest.webmanifest": Other.NOBODY,
     "GET /favicon.ico": Other.NOBODY,
+    "GET /s/{session_id}/receipt.pdf": Other.RIDER,
+    "GET /history": Other.NOBODY,
+    "GET /wallet": Other.NOBODY,  # it shows a stranger how to become a rider with money
+    "POST /wallet/top-ups": Other.NOBODY,
+    "GET /wallet/top-ups/{top_up_id}": Other.RIDER,
     "GET /static/{digest}/{name:path}": Other.NOBODY,
     "GET /v1/tariffs": Other.NOBODY,
     "GET /nearby": Other.NOBODY,

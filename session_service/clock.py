@@ -66,6 +66,11 @@ def rfc3339(moment_ms: int | None) -> str | None:
     return datetime.fromtimestamp(moment_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def moment_ms(text: str | None) -> int | None:
+    """Return the time that ``rfc3339`` wrote, or ``None``."""
+    return None if text is None else round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
 def new_id() -> str:
     """Return a ULID: 26 characters, in order of time, with 80 random bits."""
     return _crockford(_now_ms() << 80 | secrets.randbits(80), 26)

@@ -6,7 +6,7 @@ It is a program of its own, as a real provider is, and keeps everything in memor
 | --- | --- |
 | ``POST /v1/payments`` (Bearer API key) | 201 ``{"id", "pay_url"}``, the same for the same ``Idempotency-Key`` |
 | ``GET {pay_url}`` | the page |
-| ``POST {pay_url}/pay`` or ``/decline`` | ``{"status", "webhook_delivered"}`` once delivery was tried |
+| ``POST {pay_url}/pay`` or ``/decline`` | ``{"status", "webhook_delivered"}`` once delivery was tried; a browser: 303 |
 | ``PUT /v1/faults`` (Bearer API key) | switches faults on and off, see ``Faults`` |
 
 The webhook is ``POST webhook_url`` with ``Sandbox-Signature: t=UNIX_SECONDS,v1=HEX``, the mac being HMAC-SHA-256 over
@@ -32,7 +32,7 @@ from typing import Annotated, Any, Final, cast
 import httpx
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 RETRY_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0)  # two minutes: a service restarts in seconds
@@ -202,6 +202,13 @@ async def _customer(sandbox: InSandbox, authorization: Annotated[str, Header()] 
 
 _router = APIRouter()
 
+_STYLE: Final = (
+    ":root{color-scheme:light dark}"
+    "body{font:1.2rem/1.5 system-ui,sans-serif;margin:0 auto;max-width:30rem;padding:1rem}"
+    "form{display:grid;gap:1rem}button{font:inherit;font-weight:600;min-height:64px;border-radius:.9rem;width:100%;"
+    "border:2px solid}.pay{background:#0b3d6b;border-color:#0b3d6b;color:#fff}"
+)
+
 
 @_router.get("/healthz")
 async def _healthz() -> dict[str, bool]:
@@ -228,10 +235,13 @@ async def _set_faults(sandbox: InSandbox, faults: Faults) -> Faults:
 
 @_router.get("/pay/{payment_id}")
 async def _page(sandbox: InSandbox, payment_id: str) -> HTMLResponse:
-    wish = sandbox.find(payment_id).wish
+    payment = sandbox.find(payment_id)
+    wish, back = payment.wish, html.escape(payment.wish.return_url, quote=True)
+    if payment.status is not Status.PENDING:
+        return _html(f"<h1>This payment has {payment.status}</h1><p><a href='{back}'>Back</a></p>")
     return _html(
         f"<h1>Pay {wish.amount_minor / 100:.2f} {wish.currency}</h1><p>A sandbox: no money is involved.</p>"
-        f"<form method=post><button formaction='{payment_id}/pay'>Pay</button> "
+        f"<form method=post><button class=pay formaction='{payment_id}/pay'>Pay</button>"
         f"<button formaction='{payment_id}/decline'>Decline</button></form>"
     )
 
@@ -249,16 +259,19 @@ async def _decline(request: Request, sandbox: InSandbox, payment_id: str) -> Res
 
 
 def _ended(request: Request, payment: Payment) -> Response:
-    """Answer people with a page and programs with JSON."""
+    """Lead people back to where they came from, and answer programs with JSON."""
     if "text/html" in request.headers.get("accept", ""):
-        back = html.escape(payment.wish.return_url)
-        return _html(f"<h1>The payment has {payment.status}</h1><p><a href='{back}'>Back</a></p>")
+        return RedirectResponse(payment.wish.return_url, 303)
     return JSONResponse({"status": payment.status, "webhook_delivered": payment.delivered})
 
 
 def _html(content: str) -> HTMLResponse:
-    head = "<!doctype html><html lang=en><meta name=viewport content='width=device-width'><title>Payment</title>"
-    return HTMLResponse(head + content)
+    head = (
+        "<!doctype html><html lang=en><head><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width,initial-scale=1'>"
+        f"<title>Payment</title><style>{_STYLE}</style></head>"
+    )
+    return HTMLResponse(f"{head}<body><main>{content}</main></body></html>")
 
 
 def create_app(

@@ -19,6 +19,8 @@ from session_service.operators.endpoints import InOperator
 from session_service.riders.endpoints import InRider
 
 WEBHOOK_PATH = "/v1/payments/{provider}/webhooks"
+TOP_UP_PAGE = "/wallet/top-ups"
+"""Where providers lead riders back to, with the top-up's id after it: its page says whether the money has arrived."""
 
 router = APIRouter()
 
@@ -78,7 +80,8 @@ async def _payable(context: Context, provider: PaymentProvider, top_up: TopUp) -
         return top_up
     public = context.settings.public_url.rstrip("/")
     webhook_url = public + WEBHOOK_PATH.format(provider=provider.name)
-    wish = PaymentWish(top_up.id, top_up.amount_minor, top_up.currency, webhook_url, return_url=public + "/")
+    return_url = f"{public}{TOP_UP_PAGE}/{top_up.id}"
+    wish = PaymentWish(top_up.id, top_up.amount_minor, top_up.currency, webhook_url, return_url)
     payment = await provider.create_payment(wish)
     return await context.database.write(lambda c: top_ups.link(c, top_up.id, payment))
 

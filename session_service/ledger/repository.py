@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Table, and_, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from session_service.database import first, table_of
+from session_service.database import every, first, table_of
 from session_service.ledger.model import (
     Account,
     Hold,
@@ -114,6 +114,12 @@ _SESSION_SUMS: Final = (
     .where(_TRANSFER.c.session_id == bindparam("session_"))
     .group_by(_TRANSFER.c.kind)
 )
+_SUMS_OF_SESSIONS: Final = (
+    select(_TRANSFER.c.session_id, func.sum(_POSTING.c.amount_minor))
+    .join_from(_TRANSFER, _POSTING, _POSTING.c.transfer_id == _TRANSFER.c.id)
+    .where(_TRANSFER.c.session_id.in_(bindparam("sessions_", expanding=True)), _TRANSFER.c.kind == bindparam("kind_"))
+    .group_by(_TRANSFER.c.session_id)
+)
 _OF_PAYMENT: Final = select(_TOP_UP.c.id).where(
     _TOP_UP.c.provider == bindparam("provider_"), _TOP_UP.c.payment_id == bindparam("payment_")
 )
@@ -151,6 +157,11 @@ def add_wallet(connection: Connection, rider_id: str, currency: str) -> None:
 def read_wallet(connection: Connection, rider_id: str, token_nonce: str) -> Wallet | None:
     """Return the wallet, or ``None`` if there is no such rider with such a token."""
     return first(connection, Wallet, _READ_WALLET, rider_=rider_id, nonce_=token_nonce)
+
+
+def debt_minor(connection: Connection, rider_id: str) -> int:
+    """Return what a rider owes, 0 if there is no such rider."""
+    return connection.execute(select(_WALLET.c.debt_minor).where(_WALLET.c.rider_id == rider_id)).scalar() or 0
 
 
 def lock_wallet(connection: Connection, rider_id: str) -> LockedWallet | None:
@@ -258,6 +269,12 @@ def session_sums(connection: Connection, session_id: str) -> dict[str, int]:
     return {kind: int(total) for kind, total in connection.execute(_SESSION_SUMS, {"session_": session_id})}
 
 
+def sums_of_sessions(connection: Connection, session_ids: Sequence[str], kind: str) -> dict[str, int]:
+    """Return what was moved by transfers of a kind for each of these sessions that has any."""
+    found = connection.execute(_SUMS_OF_SESSIONS, {"sessions_": list(session_ids), "kind_": kind})
+    return {session_id: int(total) for session_id, total in found}
+
+
 def add_top_up(connection: Connection, top_up: TopUp) -> None:
     """Store a top-up that is wished for."""
     connection.execute(insert(_TOP_UP).values(top_up.model_dump()))
@@ -277,6 +294,12 @@ def top_up_of_payment(connection: Connection, provider: str, payment_id: str) ->
 def pending_top_ups(connection: Connection, rider_id: str, since_ms: int) -> int:
     """Return how many payments a rider has begun since then and not finished."""
     return connection.execute(_PENDING_TOP_UPS, {"rider_": rider_id, "since_": since_ms}).scalar_one()
+
+
+def newest_top_ups(connection: Connection, rider_id: str, limit: int) -> list[TopUp]:
+    """Return a rider's newest top-ups, newest first."""
+    mine = select(_TOP_UP).where(_TOP_UP.c.rider_id == rider_id).order_by(_TOP_UP.c.id.desc()).limit(limit)
+    return every(connection, TopUp, mine)
 
 
 def link_payment(connection: Connection, top_up_id: str, payment_id: str, pay_url: str) -> None:

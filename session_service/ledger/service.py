@@ -10,6 +10,7 @@ changed: triggers of the migration refuse it, and no function here tries.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
@@ -231,6 +232,16 @@ def refund(  # noqa: PLR0913 - the facts of one decision
         connection, at_ms=at_ms, actor=actor, action="session.refund", subject=f"session:{session_id}", why=why
     )
     return Settlement(credited.to_wallet_minor, credited.to_debt_minor)
+
+
+def debt_minor(connection: Connection, rider_id: str) -> int:
+    """Return what a rider owes us now."""
+    return repository.debt_minor(connection, rider_id)
+
+
+def refunded_minor(connection: Connection, session_ids: Sequence[str]) -> dict[str, int]:
+    """Return what was given back for each of these sessions, where anything was."""
+    return repository.sums_of_sessions(connection, session_ids, REFUND)
 
 
 def _book_charge(

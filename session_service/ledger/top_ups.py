@@ -71,6 +71,11 @@ def find(connection: Connection, top_up_id: str, rider: RiderIdentity) -> TopUp:
     return top_up
 
 
+def newest(connection: Connection, rider: RiderIdentity, limit: int) -> list[TopUp]:
+    """Return a rider's newest top-ups, newest first."""
+    return repository.newest_top_ups(connection, rider.id, limit)
+
+
 def link(connection: Connection, top_up_id: str, payment: Payment) -> TopUp:
     """Write down where a top-up is paid, unless that is known, and return the top-up as it now stands."""
     repository.link_payment(connection, top_up_id, payment.id, payment.pay_url)

@@ -104,6 +104,7 @@ ROUTES: Final[dict[tuple[str, str], tuple[Limit, ...]]] = {
     ("POST", "/v1/scans/identify"): (SCANS_FROM, IDENTIFICATIONS),
     ("POST", "/v1/riders"): (GUESTS,),
     ("POST", "/v1/wallet/top-ups"): (TOP_UPS,),
+    ("POST", "/wallet/top-ups"): (TOP_UPS,),
     ("POST", "/v1/enrolments"): (ENROLMENTS,),
     ("POST", "/v1/enrolments/renewals"): (ENROLMENTS,),
     ("POST", "/v1/ops/sign-ins"): (SIGN_INS,),

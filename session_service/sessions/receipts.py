@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from broker.contract import jws
 from session_service.clock import rfc3339
+from session_service.ledger import service as ledger
 from session_service.ledger.model import HoldEndKind
 from session_service.pricing.schemas import PriceOut
 from session_service.pricing.tariff import fare
@@ -23,6 +24,7 @@ def receipt_of(connection: Connection, session: Session) -> ReceiptOut:
     end = repository.hold_end(connection, session.hold_id)
     ended: Literal["posted", "released", "expired"] | None = None if end is None else HoldEndKind(end.kind).value
     start_ms, end_ms = session.started_at_ms, session.ended_at_ms
+    debt_minor = session.fare_minor - session.paid_minor if session.state in ENDED else 0
     return ReceiptOut(
         session_id=session.id,
         kind=session.kind,
@@ -37,7 +39,9 @@ def receipt_of(connection: Connection, session: Session) -> ReceiptOut:
         lines=_lines(session),
         fare_minor=session.fare_minor,
         paid_minor=session.paid_minor,
-        debt_minor=session.fare_minor - session.paid_minor if session.state in ENDED else 0,
+        refunded_minor=ledger.refunded_minor(connection, [session.id]).get(session.id, 0),
+        debt_minor=debt_minor,
+        owed_minor=min(debt_minor, ledger.debt_minor(connection, session.rider_id)) if debt_minor else 0,
         hold=HoldOut(amount_minor=session.hold_minor, ended=ended),
         evidence=_evidence(connection, session),
     )

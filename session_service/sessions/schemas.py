@@ -198,7 +198,11 @@ class EvidenceOut(BaseModel):
 
 
 class ReceiptOut(BaseModel):
-    """How the fare came about: its lines, the hold, and the evidence for the start and the end."""
+    """How the fare came about: its lines, the hold, and the evidence for the start and the end.
+
+    ``debt_minor`` is what the wallet did not have at the end, ``owed_minor`` how much of that can still be owed, and
+    ``refunded_minor`` what was given back since.
+    """
 
     session_id: str
     kind: str
@@ -214,6 +218,8 @@ class ReceiptOut(BaseModel):
     fare_minor: int
     paid_minor: int
     debt_minor: int
+    owed_minor: int
+    refunded_minor: int
     hold: HoldOut
     evidence: list[EvidenceOut]
 

@@ -9,9 +9,11 @@ from session_service.web import (
     home_pages,
     label_page,
     nearby_pages,
+    receipt_pages,
     scan_pages,
     session_pages,
     static_files,
+    wallet_pages,
 )
 
 ROUTERS: Final = (
@@ -19,6 +21,8 @@ ROUTERS: Final = (
     session_pages.router,
     scan_pages.router,
     nearby_pages.router,
+    wallet_pages.router,
+    receipt_pages.router,
     home_pages.router,
     static_files.router,
     app_files.router,

@@ -24,7 +24,7 @@ from session_service.context import Context, context_of
 from session_service.credentials import own_cookie, rider_credential, set_own_cookie
 from session_service.headers import hash_of
 from session_service.riders.token import RiderIdentity, read_token
-from session_service.web import form_token
+from session_service.web import form_token, receipt_words
 from session_service.web.language import NAMES, Language, language, wanted
 from session_service.web.static_files import address
 
@@ -162,5 +162,6 @@ def _environment(spoken: Language) -> Environment:
         "distance": spoken.distance,
         "about": spoken.about,
         "query": urlencode,
+        "receipt": partial(receipt_words.told, spoken),
     }
     return environment

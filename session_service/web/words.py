@@ -67,6 +67,7 @@ PROBLEMS: Final[dict[str, Words]] = {
         _("You are too far away from it"), _("Go to it and scan its label. If you stand beside it, use another one.")
     ),
     "session-not-running": Words(_("This is not possible now"), _("Look at what your ride says.")),
+    "session-not-over": Words(_("There is no receipt yet"), _("It is there when your ride has ended.")),
     "pause-not-offered": Words(_("This cannot be paused"), _("Leave it as it is, or press Finish.")),
     "no-label-in-photo": Words(
         _("There is no label to be seen in the picture"),

@@ -13,6 +13,7 @@ addEventListener("activate", (event) => event.waitUntil(takeOver()));
 addEventListener("notificationclick", (event) => event.waitUntil(open(event.notification)));
 addEventListener("fetch", (event) => {
   const { request } = event;
+  if (request.method !== "GET") return; // a form goes its way alone, with the browser's word for where it comes from
   if (request.mode === "navigate") event.respondWith(fromNetwork(event));
   else if (KEPT.files.includes(new URL(request.url).pathname)) event.respondWith(fromCache(request));
 });
@@ -31,18 +32,12 @@ async function fromNetwork(event) {
   try {
     return (await event.preloadResponse) ?? (await fetch(event.request));
   } catch {
-    // A form may have arrived though its answer did not. The first page shows what came of it; a reload of this one
-    // would send it again.
-    return event.request.method === "GET" ? kept(KEPT.offline) : Response.redirect("/", 303);
+    return (await find(KEPT.offline)) ?? Response.error();
   }
 }
 
 async function fromCache(request) {
   return (await find(request)) ?? fetch(request);
-}
-
-async function kept(address) {
-  return (await find(address)) ?? Response.error();
 }
 
 function find(request) {

@@ -67,6 +67,11 @@ def test_the_end_of_the_free_minutes_is_told_of_though_minutes_follow() -> None:
     assert notice_of(ride(terms), START_MS + 31 * MINUTE_MS).step is None
 
 
+def test_free_minutes_that_are_over_at_once_are_no_news() -> None:
+    terms = tariff(interval_s=60, interval_price_minor=15, free_s=240)
+    assert notice_of(ride(terms), START_MS + 1).step is None
+
+
 def test_the_day_after_a_cap_is_told_of() -> None:
     terms = tariff(interval_s=60, interval_price_minor=15, cap_minor=300, cap_window_s=3_600)
     notice = notice_of(ride(terms), START_MS + 40 * MINUTE_MS)

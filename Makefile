@@ -1,6 +1,6 @@
 # Unlatch. `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test check bench soak mutants docs lock clean
+.PHONY: help setup setup-demo demo test check bench soak mutants docs words lock clean
 
 BIN := .venv/bin
 # Two workers: most machines have two cores, and each worker runs a broker and a database of its own.
@@ -45,6 +45,11 @@ mutants: setup ## remove each guard of the code by itself, and see that a test f
 docs: setup-demo ## make the pages in docs/ again that are drawn from tables in the code
 	@$(BIN)/python docs/diagrams.py
 	@$(BIN)/python docs/access_page.py
+
+words: setup-demo ## collect the texts of the riders' pages into the catalogues, for translation
+	@mkdir -p build && $(BIN)/pybabel -q extract -F session_service/web/babel.cfg --sort-by-file -o build/words.pot session_service/web
+	@for code in de zh; do $(BIN)/pybabel -q update -i build/words.pot -l $$code -o session_service/web/locales/$$code.po \
+	  --no-fuzzy-matching --ignore-obsolete --omit-header --no-wrap --init-missing; done
 
 lock: setup-demo ## resolve pyproject.toml anew into requirements.lock, with hashes
 	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && python3 -m venv "$$tool" && \

@@ -105,9 +105,11 @@ def photograph(text: str, chance: np.random.Generator, difficulty: Difficulty = 
     return photograph_of(_sticker(text), chance, difficulty)
 
 
-def photograph_of(sticker: Grey, chance: np.random.Generator, difficulty: Difficulty = Difficulty.STREET) -> bytes:
+def photograph_of(
+    sticker: Grey, chance: np.random.Generator, difficulty: Difficulty | Conditions = Difficulty.STREET
+) -> bytes:
     """Return a JPEG of 640 by 480 grey pixels that shows this sticker, which is as wide as it is high."""
-    conditions = CONDITIONS[difficulty]
+    conditions = difficulty if isinstance(difficulty, Conditions) else CONDITIONS[difficulty]
     sticker = _dirty(sticker, conditions, chance)
     scene = _on_its_place(sticker, conditions, chance)
     lit = _lit(_blurred(scene, conditions, chance), conditions, chance)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import qrcode
 from qrcode.constants import ERROR_CORRECT_Q
@@ -124,6 +125,7 @@ def _hold_to_account(house: House) -> None:
 
 def _show(house: House, device: Device, console: Console) -> None:
     console.print(f"\nService         {house.url}   (API: {house.url}/docs)", highlight=False)
+    console.print(f"As a rider      {house.url}{urlsplit(device.label).path}", highlight=False, soft_wrap=True)
     console.print(f"Operator token  {house.operator_token}", highlight=False)
     console.print(f"Files and logs  {house.directory}", highlight=False, soft_wrap=True)
     console.print(f"Label of {device.kind} {device.number}:", highlight=False)

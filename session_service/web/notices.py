@@ -28,11 +28,13 @@ class Notice:
     Attributes:
         running: whether the ride can still end, or become dearer.
         step: the next time at which it becomes dearer (civil time), if that is worth a word.
+        step_in_ms: how long it is until then, in real time.
         tell_in_ms: how long the phone waits before it says so, in real time; negative if the time to say so has begun.
     """
 
     running: bool
     step: Step | None = None
+    step_in_ms: int = 0
     tell_in_ms: int = 0
 
 
@@ -44,8 +46,9 @@ def notice_of(session: Session, now_ms: int, civil_speed: float = 1.0) -> Notice
     step = next_step(tariff, session.started_at_ms, now_ms)
     if step is None or not _is_worth_a_word(tariff, session.started_at_ms, step):
         return Notice(running=True)
-    tell_in_ms = round((step.at_ms - early_ms(tariff) - now_ms) / civil_speed)
-    return Notice(running=True, step=step, tell_in_ms=tell_in_ms)
+    left_ms = step.at_ms - now_ms
+    tell_in_ms = round((left_ms - early_ms(tariff)) / civil_speed)
+    return Notice(running=True, step=step, step_in_ms=round(left_ms / civil_speed), tell_in_ms=tell_in_ms)
 
 
 def early_ms(tariff: Tariff) -> int:

@@ -167,6 +167,7 @@ function span(ms) {
 addEventListener("online", refreshIfLive);
 addEventListener("pageshow", (event) => { if (event.persisted) refresh(); });
 addEventListener("popstate", refresh);
+document.addEventListener("stale", refresh); // says notify.js
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refreshIfLive(); });
 addEventListener("offline", () => old(true));
 setInterval(tick, TICK_MS);

@@ -41,6 +41,7 @@ def test_a_quarter_of_an_hour_is_told_of_a_fifth_of_it_before() -> None:
     assert notice.running
     assert notice.step is not None
     assert (notice.step.at_ms, notice.step.total_minor) == (START_MS + 15 * MINUTE_MS, 200)
+    assert notice.step_in_ms == 11 * MINUTE_MS
     assert notice.tell_in_ms == 8 * MINUTE_MS  # three minutes before
 
 

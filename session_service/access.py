@@ -94,6 +94,8 @@ TABLE: Final[dict[str, Who]] = {
     "POST /v1/scans/identify": Other.RIDER,
     "POST /v1/riders": Other.NOBODY,
     "POST /v1/riders/me/tokens": Other.RIDER,
+    "GET /v1/riders/me/export": Other.RIDER,
+    "POST /v1/riders/me/erasure": Other.RIDER,
     "GET /v1/passkeys": Other.RIDER,
     "GET /v1/passkeys/options": Other.RIDER,
     "POST /v1/passkeys": Other.RIDER,

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from session_service import health, problems
+from session_service.accounts.endpoints import router as accounts_router
 from session_service.approvals.endpoints import router as approvals_router
 from session_service.bodies import BODY_MAX_BYTES, BoundedBodies
 from session_service.clock import Clock
@@ -68,6 +69,7 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     finding_router,
     riders_router,
     passkeys_router,
+    accounts_router,
     ledger_router,
     pricing_router,
     devices_router,

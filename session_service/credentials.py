@@ -135,6 +135,14 @@ def own_cookie(request: Request, name: str) -> str:
     return request.cookies.get(own_cookie_name(_public_url(request), name), "")
 
 
+def clear_cookie(request: Request, response: Response) -> None:
+    """Let the browser forget the rider, if it holds one."""
+    if rider_credential(request).is_cookie:
+        url = _public_url(request)
+        secure = not _is_plain_loopback(url)
+        response.delete_cookie(cookie_name(url), path="/", secure=secure, httponly=True, samesite="lax")
+
+
 def cookie_name(public_url: str) -> str:
     """Return the name of the rider's cookie of a service that riders reach at ``public_url``."""
     return own_cookie_name(public_url, COOKIE)

@@ -93,9 +93,18 @@ def name_of(request: Request, key: str | None, content: bytes, *, caller: str | 
 
     ``caller`` stands for who asks, where that is not to be read from the request.
     """
-    scope = _caller(request) if caller is None else caller
+    scope = _scope(_caller(request) if caller is None else caller)
     asked = b"\n".join((request.method.encode(), request.url.path.encode(), content))
-    return Once(hashlib.sha256(scope.encode()).hexdigest()[:32], key, hashlib.sha256(asked).hexdigest())
+    return Once(scope, key, hashlib.sha256(asked).hexdigest())
+
+
+def scope_of_rider(rider_id: str) -> str:
+    """Return the scope of everything that a rider has asked for, by whatever token."""
+    return _scope(f"rider:{rider_id}")
+
+
+def _scope(caller: str) -> str:
+    return hashlib.sha256(caller.encode()).hexdigest()[:32]
 
 
 def _caller(request: Request) -> str:

@@ -17,6 +17,10 @@ ADJUSTMENT: Final = "adjustment"
 """Account of refunds and write-offs that a person decided."""
 
 
+FORFEITED: Final = "forfeited"
+"""Account of what riders gave up when they ended their accounts: earned, though for nothing."""
+
+
 def wallet_account(rider_id: str) -> str:
     """Return the account of what we owe a rider."""
     return f"wallet:{rider_id}"
@@ -110,6 +114,19 @@ def charge(wallet: Balances, amount_minor: int) -> Charge:
     owed = amount_minor - paid
     after = wallet._replace(balance_minor=wallet.balance_minor - paid, debt_minor=wallet.debt_minor + owed)
     return Charge(after, paid, owed)
+
+
+def give_up(wallet: Balances, amount_minor: int) -> Balances:
+    """Take ``amount_minor`` (above 0) from what is free, and no more than that.
+
+    Raises:
+        InsufficientFundsError: less is free.
+    """
+    _positive(amount_minor)
+    if wallet.available_minor < amount_minor:
+        msg = f"Give up at most {wallet.available_minor}."
+        raise InsufficientFundsError(msg, hold_minor=wallet.held_minor, available_minor=wallet.available_minor)
+    return wallet._replace(balance_minor=wallet.balance_minor - amount_minor)
 
 
 def credit(wallet: Balances, amount_minor: int) -> Credit:

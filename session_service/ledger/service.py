@@ -34,6 +34,7 @@ _OUR_ACCOUNTS: Final = {
     rules.revenue_account("bike"): AccountKind.REVENUE,
     rules.revenue_account("pod"): AccountKind.REVENUE,
     rules.ADJUSTMENT: AccountKind.ADJUSTMENT,
+    rules.FORFEITED: AccountKind.REVENUE,
 }
 
 

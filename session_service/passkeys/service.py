@@ -60,7 +60,8 @@ class Passkeys:
             PasskeyRefusedError: the authenticator's answer proves nothing, or the passkey is known already.
             TooManyPasskeysError: the rider has enough of them.
         """
-        ledger.lock_wallet(connection, rider.id, rider.nonce)  # one after the other with the rider's erasure
+        ledger.lock_wallet(connection, rider.id)  # one after the other with the rider's erasure,
+        riders.require(connection, rider)  # and in a statement of its own: it sees what that one has committed
         made = ceremony.check_registration(
             self.site, self._take_challenge(connection, For.ADDING, rider.id, credential, now_ms), credential
         )

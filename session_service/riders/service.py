@@ -60,6 +60,16 @@ def renew_token(connection: Connection, rider: RiderIdentity, at_ms: int) -> Rid
     return renewed
 
 
+def end_tokens(connection: Connection, rider: RiderIdentity) -> None:
+    """Make every token of a rider worthless, and none instead. The caller says why, in the audit.
+
+    Raises:
+        NotSignedInError: there is no such rider, or the token has been revoked.
+    """
+    if not repository.replace_token_nonce(connection, rider.id, rider.nonce, clock.random_code(NONCE_CHARS)):
+        raise NotSignedInError(SIGN_IN)
+
+
 def revoke_token(connection: Connection, rider_id: str, *, at_ms: int, actor: str, why: str) -> RiderIdentity:
     """Make every token of a rider worthless; return the identity for which a new one can be made.
 

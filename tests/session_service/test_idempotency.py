@@ -292,6 +292,12 @@ async def a_passkey_sign_in(town: Town) -> tuple[str, Any, Any]:
     return "/v1/passkeys/sign-ins", *bodies  # type: ignore[return-value]
 
 
+async def an_erasure(town: Town) -> tuple[str, Any, Any]:
+    path = "/v1/riders/me/erasure"
+    _asked_by[path] = (await town.world.rider(funds_minor=0)).headers
+    return path, {}, {"give_up_minor": 0}
+
+
 async def an_approval(town: Town, verb: str) -> tuple[str, Any, Any]:
     """Let one person ask to open a pod that is let; another one decides."""
     session_id = await a_running_session(town, "pod")
@@ -322,6 +328,7 @@ CASES: Final[dict[str, Prepare]] = {
     "/v1/ops/operators/{operator_id}/revoke": a_revoked_operator,
     "/v1/riders": a_rider,
     "/v1/riders/me/tokens": a_new_token,
+    "/v1/riders/me/erasure": an_erasure,
     "/v1/passkeys": a_passkey,
     "/v1/passkeys/sign-ins": a_passkey_sign_in,
     "/v1/wallet/top-ups": a_top_up,

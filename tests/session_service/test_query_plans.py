@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, Update
 from sqlalchemy.sql.dml import UpdateBase
 
 from session_service import idempotency
+from session_service.accounts import repository as accounts
 from session_service.commands import repository as commands
 from session_service.devices import heartbeats
 from session_service.devices import repository as devices
@@ -40,7 +41,8 @@ def plan(connection: Connection, statement: Select[object] | UpdateBase) -> list
 
 
 @pytest.mark.parametrize(
-    "module", [commands, devices, finding, fleet, heartbeats, idempotency, ledger, passkeys, presence, sessions]
+    "module",
+    [accounts, commands, devices, finding, fleet, heartbeats, idempotency, ledger, passkeys, presence, sessions],
 )
 def test_no_statement_reads_a_whole_table(connection: Connection, module: ModuleType) -> None:
     found = statements(module)

@@ -12,11 +12,13 @@ from typing import Any, Protocol
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from simulators.hands import Hands
 from simulators.riders import Api
-from tests.support.browser import BrowserHouse, Phone, chromium, new_phone
+from tests.support.browser import PATIENCE_S, BrowserHouse, Phone, chromium, new_phone
+
+expect.set_options(timeout=PATIENCE_S * 1000)
 
 
 class GetPhone(Protocol):

@@ -114,6 +114,17 @@ class Phone:
         """Do what the phone's own camera does with a label."""
         await self.open(path_of(device.label))
 
+    @asynccontextmanager
+    async def offline(self) -> AsyncIterator[None]:
+        """Take its network away. What a page complains about meanwhile is not held against it."""
+        before = len(self.faults)
+        await self.context.set_offline(True)
+        try:
+            yield
+        finally:
+            await self.context.set_offline(False)
+            del self.faults[before:]
+
     async def tab(self) -> Page:
         """Open a second tab."""
         page = await self.context.new_page()

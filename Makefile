@@ -47,9 +47,7 @@ docs: setup-demo ## make the pages in docs/ again that are drawn from tables in 
 	@$(BIN)/python docs/access_page.py
 
 words: setup-demo ## collect the texts of the riders' pages into the catalogues, for translation
-	@mkdir -p build && $(BIN)/pybabel -q extract -F session_service/web/babel.cfg --sort-by-file -o build/words.pot session_service/web
-	@for code in de zh; do $(BIN)/pybabel -q update -i build/words.pot -l $$code -o session_service/web/locales/$$code.po \
-	  --no-fuzzy-matching --ignore-obsolete --omit-header --no-wrap --init-missing; done
+	@$(BIN)/python -m session_service.web.make_words
 
 lock: setup-demo ## resolve pyproject.toml anew into requirements.lock, with hashes
 	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && python3 -m venv "$$tool" && \

@@ -74,10 +74,13 @@ class Language:
         return format_timedelta(timedelta(seconds=seconds), threshold=1, granularity="second", locale=self.locale)
 
     def distance(self, metres: float) -> str:
-        """Return a distance as people say it: ``80 metres``, ``350 metres``, ``1.2 kilometres``."""
+        """Return a distance as people write it, short, which CLDR has in every language: ``80 m``, ``1.2 km``."""
         if metres < KILOMETRE_M:
-            return format_unit(max(10, round(metres / 10) * 10), "length-meter", locale=self.locale)
-        return format_unit(round(metres / KILOMETRE_M, 1), "length-kilometer", locale=self.locale)
+            return self._unit(max(10, round(metres / 10) * 10), "length-meter")
+        return self._unit(round(metres / KILOMETRE_M, 1), "length-kilometer")
+
+    def _unit(self, value: float, unit: str) -> str:
+        return format_unit(value, unit, length="short", locale=self.locale)
 
     def _at(self, civil_ms: int) -> datetime:
         return datetime.fromtimestamp(civil_ms / 1000, self.zone)

@@ -41,7 +41,7 @@ async def test_near_a_point_the_list_says_distance_and_walk_in_words(town: Town)
     page = await Surfer(town.world).open(NEAR)
 
     assert page.status_code == 200
-    assert "<strong>Bike</strong>, 330 metres" in page.text or "<strong>Bike</strong>, 330 meters" in page.text
+    assert "<strong>Bike</strong>, 330 m" in page.text
     assert "6 minutes on foot" in page.text
     assert "€0.50 to open" in page.text
     assert {"lat": str(SOMEWHERE.lat), "lon": str(SOMEWHERE.lon), "kind": "bike"} in items(page.text)
@@ -76,7 +76,7 @@ async def test_without_a_point_the_city_is_listed_by_areas(town: Town) -> None:
 async def test_where_nothing_is_free_the_page_says_so_and_leads_on(town: Town) -> None:
     page = await Surfer(town.world).open("/nearby?lat=-45&lon=170")
 
-    assert "Nothing is free within 2 kilo" in page.text
+    assert "Nothing is free within 2 km" in page.text
     assert 'href="/nearby"' in page.text
 
 

@@ -1,6 +1,6 @@
 # Unlatch. `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test check bench soak mutants docs words lock clean
+.PHONY: help setup setup-demo demo test check bench bench-web soak mutants docs words lock clean
 
 BIN := .venv/bin
 # Two workers: most machines have two cores, and each worker runs a broker and a database of its own.
@@ -30,6 +30,9 @@ check: setup ## run the linters, the type checker, the layer rules and the tests
 
 bench: setup-demo ## measure scan-to-unlock against its floor (3 minutes; writes build/bench/unlock.json)
 	@$(BIN)/python -m simulators.bench
+
+bench-web: setup ## measure the rider's pages on a slow phone, and with Lighthouse (2 minutes; writes build/bench/rider.json)
+	@$(BIN)/python -m simulators.bench_web
 
 soak: setup ## check the rules with many more histories, plant faults in them, and replay TRIPS=DIR, a folder of real trips
 	UNLATCH_RULES_BATCHES=100 UNLATCH_RULES_FIRST=1000 $(PYTEST) tests/session_service/sessions/test_rules_machine.py

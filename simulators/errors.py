@@ -45,6 +45,10 @@ class RideError(SimulatorError):
     """A ride went another way than it should."""
 
 
+class BenchError(SimulatorError):
+    """Something that is to be measured cannot be; no figure is written."""
+
+
 class NoAnswerError(SimulatorError, ConnectionError):
     """The connection could not be made, or ended before the answer was complete. It may have had an effect."""
 

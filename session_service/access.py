@@ -96,6 +96,11 @@ TABLE: Final[dict[str, Who]] = {
     "POST /v1/riders/me/tokens": Other.RIDER,
     "GET /v1/riders/me/export": Other.RIDER,
     "POST /v1/riders/me/erasure": Other.RIDER,
+    "GET /account": Other.NOBODY,  # it shows a stranger how to find an account again
+    "POST /account/passkeys/{passkey_id}/remove": Other.RIDER,
+    "GET /account/erase": Other.RIDER,
+    "POST /account/erase": Other.RIDER,
+    "GET /account/erased": Other.NOBODY,
     "GET /v1/passkeys": Other.RIDER,
     "GET /v1/passkeys/options": Other.RIDER,
     "POST /v1/passkeys": Other.RIDER,

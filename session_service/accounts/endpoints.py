@@ -11,7 +11,7 @@ from session_service.accounts import export, service
 from session_service.accounts.schemas import ErasedOut, ErasureIn
 from session_service.context import Context, InContext
 from session_service.credentials import clear_cookie
-from session_service.idempotency import Answer, OnceOf, answer_once
+from session_service.idempotency import Answer, Once, OnceOf, answer_once
 from session_service.riders.endpoints import InRider
 from session_service.riders.token import RiderIdentity
 
@@ -57,13 +57,21 @@ async def erase_me(
     given up only if ``give_up_minor`` says exactly how much. Repeated with the same ``Idempotency-Key`` and the token
     that has ended, the answer is the same.
     """
+    response = await erase_once(context, rider, named, None if wish is None else wish.give_up_minor)
+    clear_cookie(request, response)
+    return response
+
+
+async def erase_once(context: Context, rider: RiderIdentity, named: Once, give_up_minor: int | None) -> Response:
+    """Erase an account once, however often that is asked for.
+
+    Raises:
+        Problem: it cannot be done yet; see ``service.erase``.
+    """
     now_ms = context.clock.now_ms()
-    give_up_minor = None if wish is None else wish.give_up_minor
-    response = await answer_once(
+    return await answer_once(
         context.database,
         named,
         now_ms,
         lambda c: Answer.of(200, ErasedOut.of(service.erase(c, rider, give_up_minor, named.key, now_ms), now_ms)),
     )
-    clear_cookie(request, response)
-    return response

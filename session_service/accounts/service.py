@@ -9,16 +9,19 @@ from sqlalchemy import Connection
 from session_service import audit
 from session_service.accounts import repository
 from session_service.accounts.errors import AccountInUseError, PaymentPendingError, WalletNotEmptyError
+from session_service.errors import Problem
 from session_service.idempotency import scope_of_rider
 from session_service.ledger import repository as ledger_repository
 from session_service.ledger import service as ledger
 from session_service.ledger.errors import DebtUnpaidError
 from session_service.ledger.forfeits import give_up
-from session_service.ledger.repository import LockedWallet
+from session_service.ledger.model import Wallet
 from session_service.ledger.top_ups import PENDING_MS
 from session_service.passkeys import repository as passkeys
+from session_service.passkeys.ceremony import is_offered
 from session_service.riders import service as riders
 from session_service.riders.token import RiderIdentity
+from session_service.settings import Settings
 
 
 class Kept(NamedTuple):
@@ -72,7 +75,8 @@ def erase(
         AccountInUseError, DebtUnpaidError, PaymentPendingError, WalletNotEmptyError: not yet; see there.
     """
     wallet = ledger.lock_wallet(connection, rider.id, rider.nonce)  # a Start waits, and finds nothing in it then
-    _ensure_over(connection, wallet)
+    held_minor, debt_minor = wallet.balances.held_minor, wallet.balances.debt_minor
+    _ensure_over(connection, rider.id, held_minor=held_minor, debt_minor=debt_minor)
     _ensure_no_payment(connection, rider.id, now_ms)
     balance = wallet.balances.balance_minor
     if balance != (give_up_minor or 0):
@@ -98,14 +102,33 @@ def erase(
     return Erased(balance, wallet.currency, removed)
 
 
-def _ensure_over(connection: Connection, wallet: LockedWallet) -> None:
-    under_way = repository.under_way(connection, wallet.rider_id)
-    if under_way or wallet.balances.held_minor:
+def hindrance(connection: Connection, wallet: Wallet, now_ms: int) -> Problem | None:
+    """Return what is in the way of an erasure now, for reading; money is not, if it is given up."""
+    try:
+        _ensure_over(connection, wallet.rider_id, held_minor=wallet.held_minor, debt_minor=wallet.debt_minor)
+        _ensure_no_payment(connection, wallet.rider_id, now_ms)
+    except Problem as problem:
+        return problem
+    return None
+
+
+def offers_passkey(connection: Connection, settings: Settings, rider_id: str) -> bool:
+    """Return whether to offer a rider to keep the account: after the first ride, and only who has no passkey yet."""
+    return (
+        is_offered(settings)
+        and not passkeys.of_rider(connection, rider_id)
+        and repository.has_ridden(connection, rider_id)
+    )
+
+
+def _ensure_over(connection: Connection, rider_id: str, *, held_minor: int, debt_minor: int) -> None:
+    under_way = repository.under_way(connection, rider_id)
+    if under_way or held_minor:
         msg = "End the ride first; if a person has to decide on one, wait for that. Then ask again."
         raise AccountInUseError(msg, sessions=under_way)
-    if owed := wallet.balances.debt_minor:
-        msg = f"Top up the wallet by at least {owed} to pay for the earlier session, then ask again."
-        raise DebtUnpaidError(msg, debt_minor=owed)
+    if debt_minor:
+        msg = f"Top up the wallet by at least {debt_minor} to pay for the earlier session, then ask again."
+        raise DebtUnpaidError(msg, debt_minor=debt_minor)
 
 
 def _ensure_no_payment(connection: Connection, rider_id: str, now_ms: int) -> None:

@@ -110,7 +110,6 @@ ROUTES: Final[dict[tuple[str, str], tuple[Limit, ...]]] = {
     ("POST", "/v1/enrolments/renewals"): (ENROLMENTS,),
     ("POST", "/v1/ops/sign-ins"): (SIGN_INS,),
     ("GET", "/v1/riders/me/export"): (EXPORTS,),
-    ("GET", "/account/export"): (EXPORTS,),
     ("POST", "/v1/passkeys"): (PASSKEYS,),
     ("POST", "/v1/passkeys/sign-ins"): (PASSKEY_SIGN_INS,),
 }

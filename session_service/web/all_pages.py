@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from session_service.web import (
+    account_pages,
     app_files,
     home_pages,
     label_page,
@@ -23,6 +24,7 @@ ROUTERS: Final = (
     nearby_pages.router,
     wallet_pages.router,
     receipt_pages.router,
+    account_pages.router,
     home_pages.router,
     static_files.router,
     app_files.router,

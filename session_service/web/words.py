@@ -100,6 +100,27 @@ PROBLEMS: Final[dict[str, Words]] = {
     "http-404": Words(_("There is nothing here"), _("Check the address, or go to the first page.")),
     "http-405": Words(_("There is nothing to send to here"), _("Go to the first page, and begin from there.")),
     "body-too-large": Words(_("That is too much at once"), _("Go back, and send less of it.")),
+    "passkeys-not-offered": Words(
+        _("There are no passkeys here yet"), _("Your account stays on the phone on which it began.")
+    ),
+    "passkey-refused": Words(_("The passkey was not accepted"), _("Press the button again, and take less time.")),
+    "passkey-unknown": Words(
+        _("Nobody here has this passkey"), _("Choose another one, and delete this one from your phone.")
+    ),
+    "passkey-cloned": Words(
+        _("This passkey may have been copied"), _("Sign in with another one, and remove this one from your account.")
+    ),
+    "too-many-passkeys": Words(_("You have enough passkeys"), _("Remove one of them first.")),
+    "guest-left-behind": Words(
+        _("This phone has an account with money"), _("Use it up first, or sign in all the same.")
+    ),
+    "cancelled": Words(_("Nothing was changed"), _("Press the button again whenever you like.")),
+    "known": Words(_("This phone has a passkey for your account already"), _("Nothing more is needed.")),
+    "account-in-use": Words(
+        _("A ride is not over yet"), _("End it first. If a person looks at it, wait until that is done.")
+    ),
+    "payment-pending": Words(_("A payment may still arrive"), _("Pay it, or wait for an hour.")),
+    "wallet-not-empty": Words(_("Your wallet has changed"), _("Look at what is in it now, and decide again.")),
     "too-many-requests": Words(_("That was too often"), _("Wait for a minute, then try again.")),
 }
 OUR_FAULT: Final = Words(

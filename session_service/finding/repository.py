@@ -61,6 +61,7 @@ _FREE_NEAR: Final = Prepared(
         _STATE.c.lat.between(_number("south_"), _number("north_")),
         _STATE.c.lon.between(_number("west_"), _number("east_")),
         or_(bindparam("kind_", type_=Text) == ANY, _DEVICE.c.kind == bindparam("kind_", type_=Text)),
+        _DEVICE.c.id != bindparam("but_", type_=Text),
         _IS_FREE,
         _IS_WHERE_IT_SAYS,
     )
@@ -124,8 +125,8 @@ class Fresh(NamedTuple):
         return {"seen_from_": self.seen_from_ms, "fixed_from_": self.fixed_from_ms}
 
 
-def free_in(connection: Connection, box: Box, kind: Kind | None, fresh: Fresh, limit: int) -> list[Spot]:
-    """Return what is free in a box, the nearest to its middle first."""
+def free_in(connection: Connection, box: Box, kind: Kind | None, fresh: Fresh, limit: int, but: str) -> list[Spot]:
+    """Return what is free in a box, the nearest to its middle first; the device with the id ``but`` is left out."""
     rows = _FREE_NEAR.all(
         connection,
         lat_=box.lat,
@@ -136,6 +137,7 @@ def free_in(connection: Connection, box: Box, kind: Kind | None, fresh: Fresh, l
         west_=box.west,
         east_=box.east,
         kind_=ANY if kind is None else kind,
+        but_=but,
         limit_=limit,
         **fresh.parameters,
     )

@@ -73,16 +73,16 @@ class Finding:
         self._counting = asyncio.Lock()
 
     def nearest_free(
-        self, connection: Connection, lat: float, lon: float, kind: Kind | None = None, n: int = 3
+        self, connection: Connection, lat: float, lon: float, kind: Kind | None = None, n: int = 3, *, but: str = ""
     ) -> list[Found]:
         """Return the ``n`` (1 to 50) nearest free things within two kilometres of a point, the nearest first.
 
         Left out is what has not been heard of lately, and what has not said lately where it is: a bike on a van, or
-        in a cellar.
+        in a cellar; and the device with the id ``but``, before which somebody stands already.
         """
         here, limit, fresh = (lat, lon), min(n, RESULTS_MAX), self._fresh()
         boxes = boxes_around(here, RADIUS_M)
-        spots = [spot for box in boxes for spot in repository.free_in(connection, box, kind, fresh, limit)]
+        spots = [spot for box in boxes for spot in repository.free_in(connection, box, kind, fresh, limit, but)]
         away = sorted((distance_m(here, (spot.lat, spot.lon)), spot) for spot in spots)
         near = ((metres, spot) for metres, spot in away if metres <= RADIUS_M)
         return [

@@ -20,4 +20,4 @@ def others_near(request: Request, connection: Connection, device_id: str, kind: 
     if state is None or state.lat is None or state.lon is None:
         return []
     finding = cast("Finding", request.app.state.finding)
-    return finding.nearest_free(connection, state.lat, state.lon, Kind(kind), SHOWN)
+    return finding.nearest_free(connection, state.lat, state.lon, Kind(kind), SHOWN, but=device_id)

@@ -63,6 +63,14 @@ def test_the_nearest_comes_first_and_as_many_as_asked_for(street: Street, findin
     assert distance_m(HERE, (first.lat, first.lon)) == pytest.approx(100, abs=2)
 
 
+def test_whoever_stands_before_a_device_is_shown_others(street: Street, finding: Finding) -> None:
+    here, there = street.device(), street.device()
+    put(street, here)
+    put(street, there, 100)
+
+    assert [one.distance_m for one in finding.nearest_free(street.connection, *HERE, but=here.id)] == [100]
+
+
 def test_the_corners_of_the_box_are_not_near(street: Street, finding: Finding) -> None:
     put(street, street.device(), 1_900, 1_900)
     put(street, street.device(), 1_300, 1_300)

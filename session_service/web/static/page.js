@@ -7,6 +7,7 @@ const FIX_MS = 3_000; // a rider waits for the lock, not for satellites
 const FIX_AGE_MS = 30_000;
 const POLL_MS = 3_000; // where no stream is to be had
 const TICK_MS = 1_000;
+const MAX_WAIT_MS = 2_147_000_000; // what a timer can hold (24 days); a longer one would end at once
 
 const said = document.getElementById("said");
 const tell = (text) => { said.textContent = text; };
@@ -129,7 +130,7 @@ function live() {
     });
   }
   const refreshMs = Number(document.querySelector("main").dataset.refreshMs);
-  if (refreshMs) step = setTimeout(() => { if (!document.hidden) refresh(); }, Math.max(refreshMs, 500));
+  if (refreshMs) step = setTimeout(() => { if (!document.hidden) refresh(); }, Math.min(Math.max(refreshMs, 500), MAX_WAIT_MS));
   later();
   const auto = document.querySelector("form[data-now]");
   if (auto && !auto.dataset.sent) auto.requestSubmit();

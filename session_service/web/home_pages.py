@@ -41,9 +41,9 @@ WORDS: Final[dict[SessionState, str]] = {
     _S.UNKNOWN: _("It is not known yet whether it has opened"),
     _S.ACTIVE: _("Running"),
     _S.PAUSED: _("Paused; the meter runs on"),
-    _S.LOCKING: _("The lock has not confirmed yet; the meter stands still"),
-    _S.SETTLING: _("Being reckoned up"),
-    _S.REVIEW: _("A person looks at it; nothing more is taken before that"),
+    _S.LOCKING: _("The lock has not confirmed yet; the meter has stopped"),
+    _S.SETTLING: _("Working out the fare"),
+    _S.REVIEW: _("Somebody is checking it; nothing more is taken until then"),
 }
 """What the home page says of a ride that is not over."""
 

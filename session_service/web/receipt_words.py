@@ -25,14 +25,14 @@ def _(message: str) -> str:
 
 OUTCOMES: Final[dict[str, str]] = {
     Outcome.RIDDEN: _("You used it, and it is locked again."),
-    Outcome.UNDONE: _("You locked it again at once, in the same place. There is nothing to pay."),
-    Outcome.NOT_UNLOCKED: _("The lock stayed shut. There is nothing to pay."),
-    Outcome.UNCONFIRMED: _("The lock never answered. There is nothing to pay."),
-    Outcome.ENDED_BY_OPERATOR: _("The operator has ended this. You pay for what is proven, and nothing more."),
-    Outcome.DECIDED: _("A person has looked at this and decided."),
-    Outcome.WRONG_DEVICE: _("Another one opened than yours. There is nothing to pay, and somebody looks at the label."),
-    Outcome.DID_NOT_OPEN: _("You said at once that it did not open. There is nothing to pay."),
-    Outcome.BROKEN: _("You said at once that it is broken. There is nothing to pay."),
+    Outcome.UNDONE: _("You locked it again at once, in the same place. You pay nothing."),
+    Outcome.NOT_UNLOCKED: _("The lock stayed shut. You pay nothing."),
+    Outcome.UNCONFIRMED: _("The lock never answered. You pay nothing."),
+    Outcome.ENDED_BY_OPERATOR: _("Our staff ended this. You pay for what is proven, and nothing more."),
+    Outcome.DECIDED: _("Our staff looked at this and decided."),
+    Outcome.WRONG_DEVICE: _("Another one opened, not yours. You pay nothing, and we are checking the label."),
+    Outcome.DID_NOT_OPEN: _("You said at once that it did not open. You pay nothing."),
+    Outcome.BROKEN: _("You said at once that it is broken. You pay nothing."),
 }
 EVIDENCE: Final[dict[str, str]] = {
     Event.UNLOCKED: _("The lock reported that it opened"),
@@ -44,12 +44,10 @@ EVIDENCE: Final[dict[str, str]] = {
 }
 SAID: Final = _("It reported something else")
 HOLDS: Final[dict[str | None, str]] = {
-    None: _("%(amount)s are set aside until this is decided."),
-    "posted": _(
-        "%(amount)s were set aside at Start. The fare was paid from it, and what was left of it is yours again."
-    ),
-    "released": _("%(amount)s were set aside at Start, and all of it is yours again."),
-    "expired": _("%(amount)s were set aside at Start, and all of it is yours again."),
+    None: _("%(amount)s is set aside until this is decided."),
+    "posted": _("%(amount)s was set aside at Start. The fare was paid from it; the rest is yours again."),
+    "released": _("%(amount)s was set aside at Start, and all of it is yours again."),
+    "expired": _("%(amount)s was set aside at Start, and all of it is yours again."),
 }
 WAIVED: Final = _("Not charged")
 KINDS: Final = {"bike": _("Bike %(number)s"), "pod": _("Pod %(number)s")}
@@ -135,9 +133,9 @@ def _line(language: Language, money: _Money, receipt: ReceiptOut, line: LineOut)
     _, tariff = language.text, receipt.tariff
     match line.what:
         case What.UNLOCK_FEE:
-            return _("Opening")
+            return _("Unlock fee")
         case What.TIME:
-            return _("%(count)s times %(interval)s, at %(price)s each") % {
+            return _("%(count)s times %(interval)s at %(price)s") % {
                 "count": line.quantity,
                 "interval": language.duration(tariff.interval_s),
                 "price": money.of(tariff.interval_price_minor),
@@ -157,7 +155,7 @@ def _sums(language: Language, money: _Money, receipt: ReceiptOut) -> list[Row]:
     if receipt.fare_minor:
         rows.append(Row(_("Paid from your wallet"), money.of(receipt.paid_minor)))
     if receipt.debt_minor:
-        rows.append(Row(_("Could not be paid from it"), money.of(receipt.debt_minor)))
+        rows.append(Row(_("Not covered by your wallet"), money.of(receipt.debt_minor)))
     if receipt.refunded_minor:
         rows.append(Row(_("Given back to you"), money.of(receipt.refunded_minor)))
     return rows
@@ -167,7 +165,7 @@ def _debt(language: Language, money: _Money, receipt: ReceiptOut) -> str:
     _ = language.text
     if not receipt.owed_minor:
         return ""
-    return _("%(debt)s of it is not paid yet. What you pay in next pays that first, then you can ride again.") % {
+    return _("%(debt)s of it is not paid yet. What you pay in next pays that first; then you can start again.") % {
         "debt": money.of(receipt.owed_minor)
     }
 

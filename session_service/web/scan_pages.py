@@ -41,8 +41,8 @@ def _(message: str) -> str:
 
 
 WHERE: Final = Words(
-    _("Your phone has to say where it is"),
-    _("Allow the position for this page and try again, or send a photograph of the label."),
+    _("We need to know where you are"),
+    _("Allow this page to see your position and try again, or send a photo of the label."),
 )
 _NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 

@@ -39,69 +39,67 @@ PROBLEMS: Final[dict[str, Words]] = {
     ),
     "forged-label": Words(
         _("This label is not genuine"),
-        _("Do not use it, and pay nothing to anybody for it. Look for another label on the thing, or choose another."),
+        _("Do not use it, and pay nobody for it. Look for another label on the bike or pod, or choose another one."),
         offers_others=True,
     ),
-    "unknown-label": Words(
-        _("This label is not in use"), _("Look for another label on the thing."), offers_others=True
-    ),
-    "revoked-label": Words(
-        _("This label was replaced"), _("Look for the newer label on the thing."), offers_others=True
-    ),
+    "unknown-label": Words(_("This label is not in use"), _("Look for another label on it."), offers_others=True),
+    "revoked-label": Words(_("This label was replaced"), _("Look for the newer label on it."), offers_others=True),
     "suspended-label": Words(_("This label is being checked"), OTHERS, offers_others=True),
     "device-taken": Words(_("Somebody else has it"), OTHERS, offers_others=True),
     "device-unavailable": Words(_("It is out of service"), OTHERS, offers_others=True),
     "in-maintenance": Words(_("It is out of service"), OTHERS, offers_others=True),
     "device-revoked": Words(_("It is out of service"), OTHERS, offers_others=True),
     "device-offline": Words(
-        _("It does not answer at the moment"), _("Try again in a minute, or choose another."), offers_others=True
+        _("It does not answer at the moment"), _("Try again in a minute, or choose another one."), offers_others=True
     ),
-    "insufficient-funds": Words(_("There is not enough money in your wallet"), _("Add money, then start.")),
-    "debt-unpaid": Words(_("An earlier ride is not paid"), _("Add money to pay the rest of it, then start.")),
-    "confirm-number": Words(_("Which number stands on it?"), _("Type the number that is printed on the thing itself.")),
+    "insufficient-funds": Words(_("There is not enough money in your wallet"), _("Pay in, then start.")),
+    "debt-unpaid": Words(_("An earlier rental is not paid"), _("Pay in to settle the rest of it, then start.")),
+    "confirm-number": Words(
+        _("Which number is printed on it?"), _("Type the number that is printed on the bike or pod itself.")
+    ),
     "display-code-needed": Words(_("Which code does it show?"), _("Type the six digits on its display.")),
     "position-needed": Words(
-        _("Your phone has to say where it is"), _("Allow the position for this page, and press Start again.")
+        _("We need to know where you are"), _("Allow this page to see your position, and press Start again.")
     ),
     "too-far-away": Words(
         _("You are too far away from it"), _("Go to it and scan its label. If you stand beside it, use another one.")
     ),
-    "session-not-running": Words(_("This is not possible now"), _("Look at what your ride says.")),
-    "session-not-over": Words(_("There is no receipt yet"), _("It is there when your ride has ended.")),
+    "session-not-running": Words(_("This is not possible now"), _("Look at your rental's page.")),
+    "session-not-over": Words(_("There is no receipt yet"), _("It is there when your rental has ended.")),
     "pause-not-offered": Words(_("This cannot be paused"), _("Leave it as it is, or press Finish.")),
     "no-label-in-photo": Words(
-        _("There is no label to be seen in the picture"),
-        _("Go nearer, hold the phone still, and have the whole square in the picture."),
+        _("No label was found in the picture"),
+        _("Go nearer, hold the phone still, and get the whole square into the picture."),
     ),
     "number-not-here": Words(
         _("Nothing near you has this number"),
-        _("Look at the number once more, stand beside it, and try again; or send a photograph of the label."),
+        _("Check the number, stand beside it and try again, or send a photo of the label."),
         offers_others=True,
     ),
     "photo-too-large": Words(
-        _("The picture is too large"), _("Take it with the phone's ordinary camera, and send it.")
+        _("The picture is too large"), _("Take it with the phone's ordinary camera and send that.")
     ),
     "photo-unreadable": Words(_("The picture cannot be read"), _("Take another one, and send it as it is.")),
-    "photo-format": Words(_("This is not a picture"), _("Send a photograph as JPEG, PNG or WebP.")),
+    "photo-format": Words(_("This is not a picture"), _("Send a photo as JPEG, PNG or WebP.")),
     "photo-reader-busy": Words(_("Too many pictures at once"), _("Try again in a few seconds.")),
     "payment-provider-unavailable": Words(
         _("The payment service does not answer"), _("Nothing was paid. Try again in a minute.")
     ),
-    "too-many-top-ups": Words(_("You have begun other payments"), _("Pay one of them, or wait for an hour.")),
+    "too-many-top-ups": Words(_("Other payments are still open"), _("Pay one of them, or wait for an hour.")),
     "refund-too-large": Words(_("That is more than can be given back"), _("Look at your wallet, and ask for less.")),
     "idempotency-key-reused": Words(_("This was sent before"), _("Reload the page to see what came of it.")),
     "stale-form": Words(
         _("This page has to be loaded again"),
         _("Reload it and press the button again. If that does not help, let this site keep cookies."),
     ),
-    "cross-site-request": Words(_("This did not come from our page"), _("Open our page by yourself, and try again.")),
+    "cross-site-request": Words(_("This did not come from our page"), _("Open our page yourself, and try again.")),
     "not-signed-in": Words(_("This phone has no account yet"), _("Scan a label, or sign in with your passkey.")),
     "not-found": Words(_("There is nothing here"), _("Check the address, or go to the first page.")),
     "http-404": Words(_("There is nothing here"), _("Check the address, or go to the first page.")),
     "http-405": Words(_("There is nothing to send to here"), _("Go to the first page, and begin from there.")),
-    "body-too-large": Words(_("That is too much at once"), _("Go back, and send less of it.")),
+    "body-too-large": Words(_("That is too much at once"), _("Go back, and send less.")),
     "passkeys-not-offered": Words(
-        _("There are no passkeys here yet"), _("Your account stays on the phone on which it began.")
+        _("There are no passkeys here yet"), _("Your account stays on the phone where it began.")
     ),
     "passkey-refused": Words(_("The passkey was not accepted"), _("Press the button again, and take less time.")),
     "passkey-unknown": Words(
@@ -117,14 +115,14 @@ PROBLEMS: Final[dict[str, Words]] = {
     "cancelled": Words(_("Nothing was changed"), _("Press the button again whenever you like.")),
     "known": Words(_("This phone has a passkey for your account already"), _("Nothing more is needed.")),
     "account-in-use": Words(
-        _("A ride is not over yet"), _("End it first. If a person looks at it, wait until that is done.")
+        _("A rental is not over yet"), _("End it first. If a person looks at it, wait until that is done.")
     ),
     "payment-pending": Words(_("A payment may still arrive"), _("Pay it, or wait for an hour.")),
     "wallet-not-empty": Words(_("Your wallet has changed"), _("Look at what is in it now, and decide again.")),
     "too-many-requests": Words(_("That was too often"), _("Wait for a minute, then try again.")),
 }
 OUR_FAULT: Final = Words(
-    _("Something has gone wrong on our side"),
+    _("Something went wrong on our side"),
     _("Nothing was charged for it. Try again in a minute; what was sent before happens only once."),
 )
 YOUR_TURN: Final = Words(_("This did not work"), _("Go back, reload the page, and try again."))

@@ -90,7 +90,7 @@ async def test_the_end_is_told_of_to_who_does_not_look(
         assert await page.evaluate(TOLD) == []
     else:
         [told] = await until_told(page)
-        assert (told["title"], told["path"]) == ("Your ride has ended", f"/s/{session_id}")
+        assert (told["title"], told["path"]) == ("Your rental has ended", f"/s/{session_id}")
 
 
 async def test_it_is_asked_for_by_a_button_alone(house: BrowserHouse, api: Api, phone: GetPhone) -> None:

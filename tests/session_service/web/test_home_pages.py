@@ -41,7 +41,7 @@ async def test_a_stranger_reads_what_to_do(town: Town) -> None:
     assert 'href="/scan"' in page.text
     assert 'href="/nearby"' in page.text
     assert "€" not in page.text
-    assert "My rides" not in page.text
+    assert "My rentals" not in page.text
 
 
 async def test_a_rider_sees_the_ride_under_way_and_then_no_more(town: Town) -> None:
@@ -69,7 +69,7 @@ async def test_a_debt_is_said_before_somebody_wants_to_ride(town: Town, monkeypa
 
     page = await Surfer(town.world, town.rider).open("/")
 
-    assert "€1.30 of an earlier ride is not paid yet." in page.text
+    assert "€1.30 of an earlier rental is not paid yet." in page.text
 
 
 async def test_a_cookie_that_has_ended_makes_nobody_a_rider(town: Town) -> None:

@@ -32,7 +32,7 @@ async def test_a_label_leads_to_number_kind_state_price_and_start(town: Town) ->
     for seen in (
         f"Bike {number}",
         "Free",
-        "€0.50 to open, then €0.15 for every 1 minute",
+        "€0.50 to open, then €0.15 a minute",
         "At most €15.00 in 24 hours",
     ):
         assert seen in answer.text

@@ -41,7 +41,7 @@ async def test_near_a_point_the_list_says_distance_and_walk_in_words(town: Town)
     page = await Surfer(town.world).open(NEAR)
 
     assert page.status_code == 200
-    assert "<strong>Bike</strong>, 330 m" in page.text
+    assert "<strong>Bike</strong> · 330 m" in page.text
     assert "6 minutes on foot" in page.text
     assert "€0.50 to open" in page.text
     assert {"lat": str(SOMEWHERE.lat), "lon": str(SOMEWHERE.lon), "kind": "bike"} in items(page.text)

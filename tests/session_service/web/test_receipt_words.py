@@ -47,10 +47,10 @@ def ridden(street: Street, rider: RiderIdentity, bike: Device, minutes: int = 10
 def test_a_ride_is_told_line_by_line_with_its_evidence(street: Street, rider: RiderIdentity, bike: Device) -> None:
     said = told(ENGLISH, receipt(street, ridden(street, rider, bike)))
     assert said.thing == f"Bike {street.rows('device')[0].number}"
-    assert said.lines == [Row("Opening", "€1.00"), Row("10 times 1 minute, at €0.10 each", "€1.00")]
+    assert said.lines == [Row("Unlock fee", "€1.00"), Row("10 times 1 minute at €0.10", "€1.00")]
     assert said.sums == [Row("Total", "€2.00"), Row("Paid from your wallet", "€2.00")]
     assert (
-        said.hold == "€5.00 were set aside at Start. The fare was paid from it, and what was left of it is yours again."
+        said.hold == "€5.00 was set aside at Start. The fare was paid from it; the rest is yours again."
     )
     assert [row.what for row in said.times] == ["Opened", "Ended", "Time"]
     assert said.times[2].value == "10:00"
@@ -81,7 +81,7 @@ def test_a_debt_says_how_it_is_paid_until_it_is_paid(street: Street, bike: Devic
     session_id = ridden(street, street.rider(500), bike, 60)
     owing = told(ENGLISH, receipt(street, session_id))
     assert owing.debt.startswith("€2.00 of it is not paid yet.")
-    assert Row("Could not be paid from it", "€2.00") in owing.sums
+    assert Row("Not covered by your wallet", "€2.00") in owing.sums
     owner = street.session(session_id).rider_id
     street.top_up(RiderIdentity(owner, nonce(street, owner)), 1_000)
     assert told(ENGLISH, receipt(street, session_id)).debt == ""
@@ -109,7 +109,7 @@ def test_what_was_not_charged_is_a_line_of_its_own(street: Street, rider: RiderI
     session_id = opened(street, rider, bike)
     street.unit(lambda c: broken(c, street.sessions, street.as_clock, street.sessions.owned(c, rider, session_id)))
     said = told(ENGLISH, receipt(street, session_id))
-    assert said.outcome == "You said at once that it is broken. There is nothing to pay."
+    assert said.outcome == "You said at once that it is broken. You pay nothing."
     assert said.lines[-1] == Row("Not charged", "-€1.00")
     assert said.sums == [Row("Total", "€0.00")]
     assert said.hold.endswith("all of it is yours again.")
@@ -121,7 +121,7 @@ def test_a_lock_that_stayed_silent_has_a_receipt_without_evidence(
     session_id = unanswered(street, rider, bike)
     later(street, 180_000, bike)
     said = told(ENGLISH, receipt(street, session_id))
-    assert said.outcome == "The lock never answered. There is nothing to pay."
+    assert said.outcome == "The lock never answered. You pay nothing."
     assert (said.lines, said.evidence) == ([], [])
 
 

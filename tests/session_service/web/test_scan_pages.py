@@ -133,8 +133,8 @@ async def test_without_a_position_the_page_says_how_to_go_on(town: Town, place: 
     answer = await send_number(town, str(bike.device.number), place)
 
     assert answer.status_code == 409
-    assert "Your phone has to say where it is" in answer.text
-    assert "or send a photograph of the label" in answer.text
+    assert "We need to know where you are" in answer.text
+    assert "or send a photo of the label" in answer.text
     assert f'value="{bike.device.number}"' in answer.text, "what was typed is still there"
 
 

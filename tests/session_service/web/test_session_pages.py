@@ -56,7 +56,7 @@ async def test_a_bike_is_ridden_paused_and_locked_by_hand(town: Town) -> None:
     receipt = await shows(surfer, page, "closed")
 
     assert "data-events" not in receipt.text
-    assert "nothing to pay" in receipt.text
+    assert "You pay nothing" in receipt.text
 
 
 async def test_a_pod_ends_by_finish(town: Town) -> None:
@@ -79,7 +79,7 @@ async def test_a_jammed_lock_costs_nothing_and_says_so(town: Town) -> None:
     shut = await shows(surfer, page, "not_unlocked")
 
     assert "The lock is jammed." in shut.text
-    assert "You have paid nothing. €5.00 are yours again." in shut.text
+    assert "You have paid nothing. €5.00 is yours again." in shut.text
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def _(message: str) -> str:
 
 STANDING: Final[dict[str, str]] = {
     SessionState.NOT_UNLOCKED: _("did not open"),
-    SessionState.REVIEW: _("a person looks at it"),
+    SessionState.REVIEW: _("being checked"),
     SessionState.UNKNOWN: _("not known yet"),
     SessionState.PAUSED: _("paused"),
     SessionState.CLOSED: _("ended"),

@@ -81,6 +81,7 @@ TABLE: Final[dict[str, Who]] = {
     "GET /wallet": Other.NOBODY,  # it shows a stranger how to become a rider with money
     "POST /wallet/top-ups": Other.NOBODY,
     "GET /wallet/top-ups/{top_up_id}": Other.RIDER,
+    "POST /wallet/refunds": Other.RIDER,
     "GET /static/{digest}/{name:path}": Other.NOBODY,
     "GET /v1/tariffs": Other.NOBODY,
     "GET /nearby": Other.NOBODY,
@@ -110,6 +111,9 @@ TABLE: Final[dict[str, Who]] = {
     "GET /v1/wallet": Other.RIDER,
     "POST /v1/wallet/top-ups": Other.RIDER,
     "GET /v1/wallet/top-ups/{top_up_id}": Other.RIDER,
+    "POST /v1/wallet/refunds": Other.RIDER,
+    "GET /v1/wallet/refunds": Other.RIDER,
+    "GET /v1/wallet/refunds/{refund_id}": Other.RIDER,
     "POST /v1/sessions": Other.RIDER,
     "GET /v1/sessions": Other.RIDER,
     "GET /v1/sessions/{session_id}": Other.RIDER,

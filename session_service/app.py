@@ -35,6 +35,7 @@ from session_service.labels.reader import PhotoReader
 from session_service.ledger import service as ledger
 from session_service.ledger.endpoints import router as ledger_router
 from session_service.ledger.payments import SandboxProvider
+from session_service.ledger.refunding import Refunding
 from session_service.limits.counting import Limits
 from session_service.limits.middleware import Limited
 from session_service.measured import Measured
@@ -161,7 +162,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.payments = SandboxProvider(settings.payment_url, secrets.payment_api_key, secrets.webhook_secret)
     await _prepare(database, context)
     configurations = Configurations(database, clock, secrets, dispatcher)
-    tasks = [asyncio.create_task(part.run()) for part in (gateway, sweeper, configurations)]
+    refunding = Refunding(database, clock, app.state.payments, settings)
+    tasks = [asyncio.create_task(part.run()) for part in (gateway, sweeper, configurations, refunding)]
     for task in tasks:
         task.add_done_callback(_report_death)
     try:

@@ -7,6 +7,7 @@ It is a program of its own, as a real provider is, and keeps everything in memor
 | ``POST /v1/payments`` (Bearer API key) | 201 ``{"id", "pay_url"}``, the same for the same ``Idempotency-Key`` |
 | ``GET {pay_url}`` | the page |
 | ``POST {pay_url}/pay`` or ``/decline`` | ``{"status", "webhook_delivered"}`` once delivery was tried; a browser: 303 |
+| ``POST /v1/refunds`` (Bearer API key) | 201 ``{"id", "status"}``, the same for the same key; it ends later |
 | ``PUT /v1/faults`` (Bearer API key) | switches faults on and off, see ``Faults`` |
 
 The webhook is ``POST webhook_url`` with ``Sandbox-Signature: t=UNIX_SECONDS,v1=HEX``, the mac being HMAC-SHA-256 over
@@ -61,13 +62,27 @@ class Wish(BaseModel):
     return_url: Annotated[str, Field(pattern=_WEB_ADDRESS, max_length=2_000)]
 
 
+class RefundWish(BaseModel):
+    """A payment, or a part of it, that is to go back to who paid."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reference: Annotated[str, Field(min_length=1, max_length=100)]
+    payment_id: Annotated[str, Field(min_length=1, max_length=100)]
+    amount_minor: Annotated[int, Field(strict=True, gt=0)]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    webhook_url: Annotated[str, Field(pattern=_WEB_ADDRESS, max_length=2_000)]
+
+
 class Faults(BaseModel):
     """What goes wrong from now on; nothing, unless it is switched on."""
 
     model_config = ConfigDict(extra="forbid")
 
-    unavailable: bool = False  # POST /v1/payments is answered with 503
-    forget_answer: bool = False  # it makes the payment, and then answers with 503
+    unavailable: bool = False  # POST /v1/payments and /v1/refunds are answered with 503
+    forget_answer: bool = False  # it makes the payment or refund, and then answers with 503
+    fail_refunds: bool = False  # as if the card were no more
+    mute_refunds: bool = False  # nothing is said of a refund's end; who asks again hears of it
     deliver_twice: bool = False  # both at once
     deliver_late_s: Annotated[float, Field(ge=0, le=600)] = 0.0
     wrong_signature: bool = False
@@ -79,6 +94,17 @@ class Payment:
 
     id: str
     wish: Wish
+    event_id: str
+    status: Status = Status.PENDING
+    delivered: bool = False
+
+
+@dataclass(slots=True)
+class Refund:
+    """One payment that goes back, or a part of it. It ends once."""
+
+    id: str
+    wish: RefundWish
     event_id: str
     status: Status = Status.PENDING
     delivered: bool = False
@@ -101,6 +127,7 @@ class Sandbox:
     faults: Faults = field(default_factory=Faults)
     payments: dict[str, Payment] = field(default_factory=dict)
     by_key: dict[str, Payment] = field(default_factory=dict)
+    refunds: dict[str, Refund] = field(default_factory=dict)
     tasks: set[asyncio.Task[bool]] = field(default_factory=set)
 
     def create(self, key: str, wish: Wish) -> Payment:
@@ -113,6 +140,30 @@ class Sandbox:
         if payment.wish != wish:
             raise HTTPException(409, "this Idempotency-Key belongs to another payment")
         return payment
+
+    def give_back(self, key: str, wish: RefundWish) -> Refund:
+        """Return the refund that belongs to an Idempotency-Key; a new one is decided at once, and told of later."""
+        refund = self.refunds.get(key)
+        if refund is not None and refund.wish != wish:
+            raise HTTPException(409, "this Idempotency-Key belongs to another refund")
+        if refund is None:
+            refund = Refund(f"ref_{secrets.token_urlsafe(18)}", wish, f"evt_{secrets.token_urlsafe(18)}")
+            possible = self._left_minor(wish.payment_id) >= wish.amount_minor and not self.faults.fail_refunds
+            self.refunds[key] = refund
+            refund.status = Status.SUCCEEDED if possible else Status.FAILED
+            if not self.faults.mute_refunds:
+                self._later(refund, [self.faults.deliver_late_s, *self.retry_delays_s])
+            if len(self.refunds) > MAX_PAYMENTS:
+                del self.refunds[next(iter(self.refunds))]
+            return Refund(refund.id, wish, refund.event_id)  # as it stood when it was asked for
+        return refund
+
+    def _left_minor(self, payment_id: str) -> int:
+        payment = self.payments.get(payment_id)
+        if payment is None or payment.status is not Status.SUCCEEDED:
+            return 0
+        gone = (one for one in self.refunds.values() if one.wish.payment_id == payment_id)
+        return payment.wish.amount_minor - sum(one.wish.amount_minor for one in gone if one.status is not Status.FAILED)
 
     def find(self, payment_id: str) -> Payment:
         """Return a payment."""
@@ -144,28 +195,28 @@ class Sandbox:
             del self.payments[next(iter(self.payments))]
             del self.by_key[next(iter(self.by_key))]
 
-    def _later(self, payment: Payment, delays_s: Sequence[float]) -> None:
-        task = asyncio.create_task(self._deliver_after(payment, delays_s))
+    def _later(self, told: Payment | Refund, delays_s: Sequence[float]) -> None:
+        task = asyncio.create_task(self._deliver_after(told, delays_s))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def _deliver_after(self, payment: Payment, delays_s: Sequence[float]) -> bool:
+    async def _deliver_after(self, told: Payment | Refund, delays_s: Sequence[float]) -> bool:
         for delay_s in delays_s:
             await asyncio.sleep(delay_s)
-            if await self._deliver(payment):
+            if await self._deliver(told):
                 return True
         return False
 
-    async def _deliver(self, payment: Payment) -> bool:
+    async def _deliver(self, told: Payment | Refund) -> bool:
         times = 2 if self.faults.deliver_twice else 1
-        payment.delivered = all(await asyncio.gather(*(self._send(payment) for _ in range(times))))
-        return payment.delivered
+        told.delivered = all(await asyncio.gather(*(self._send(told) for _ in range(times))))
+        return told.delivered
 
-    async def _send(self, payment: Payment) -> bool:
-        body = json.dumps(_event(payment)).encode()
+    async def _send(self, told: Payment | Refund) -> bool:
+        body = json.dumps(_event(told)).encode()
         headers = {"Content-Type": "application/json", "Sandbox-Signature": self._signature(body)}
         try:
-            answer = await self.client.post(payment.wish.webhook_url, content=body, headers=headers)
+            answer = await self.client.post(told.wish.webhook_url, content=body, headers=headers)
         except httpx.HTTPError:
             return False
         return answer.is_success
@@ -177,15 +228,17 @@ class Sandbox:
         return f"t={now_s},v1={mac}"
 
 
-def _event(payment: Payment) -> dict[str, Any]:
-    return {
-        "id": payment.event_id,
-        "type": f"payment.{payment.status}",
-        "payment_id": payment.id,
-        "reference": payment.wish.reference,
-        "amount_minor": payment.wish.amount_minor,
-        "currency": payment.wish.currency,
+def _event(told: Payment | Refund) -> dict[str, Any]:
+    said = {
+        "id": told.event_id,
+        "reference": told.wish.reference,
+        "amount_minor": told.wish.amount_minor,
+        "currency": told.wish.currency,
     }
+    if isinstance(told, Refund):
+        about = {"type": f"refund.{told.status}", "refund_id": told.id, "payment_id": told.wish.payment_id}
+        return {**said, **about}
+    return {**said, "type": f"payment.{told.status}", "payment_id": told.id}
 
 
 async def _sandbox(request: Request) -> Sandbox:
@@ -225,6 +278,18 @@ async def _create(
     if sandbox.faults.forget_answer:
         raise HTTPException(503, "a fault is switched on")
     return {"id": payment.id, "pay_url": str(request.url_for("_page", payment_id=payment.id))}
+
+
+@_router.post("/v1/refunds", status_code=201, dependencies=[Depends(_customer)])
+async def _give_back(
+    sandbox: InSandbox, wish: RefundWish, idempotency_key: Annotated[str, Header(min_length=1)]
+) -> dict[str, str]:
+    if sandbox.faults.unavailable:
+        raise HTTPException(503, "a fault is switched on")
+    refund = sandbox.give_back(idempotency_key, wish)
+    if sandbox.faults.forget_answer:
+        raise HTTPException(503, "a fault is switched on")
+    return {"id": refund.id, "status": refund.status}
 
 
 @_router.put("/v1/faults", dependencies=[Depends(_customer)])

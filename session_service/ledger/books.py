@@ -53,6 +53,8 @@ def check(connection: Connection) -> list[str]:
         *(f"hold {h} ended more than once" for h in repository.holds_ended_twice(connection, MAX_PROBLEMS)),
         *(f"hold {h} has an end without its fare" for h in repository.ends_astray(connection, MAX_PROBLEMS)),
         *(f"top-up {t} and its transfer disagree" for t in repository.top_ups_astray(connection, MAX_PROBLEMS)),
+        *(f"refund {r} and its transfers disagree" for r in repository.refunds_astray(connection, MAX_PROBLEMS)),
+        *(f"of payment {t} more went back than came" for t in repository.payments_overdrawn(connection, MAX_PROBLEMS)),
     ]
 
 

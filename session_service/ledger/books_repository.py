@@ -11,11 +11,15 @@ from sqlalchemy import (
     FromClause,
     RowMapping,
     Select,
+    Text,
     and_,
+    case,
+    cast,
     func,
     literal,
     or_,
     select,
+    union,
     union_all,
 )
 
@@ -26,10 +30,13 @@ from session_service.ledger.model import (
     HoldEnd,
     HoldEndKind,
     Posting,
+    RefundStatus,
     TopUp,
     TopUpStatus,
     Transfer,
     Wallet,
+    WalletRefund,
+    WalletRefundPart,
 )
 
 _ACCOUNT: Final = table_of(Account)
@@ -39,6 +46,8 @@ _WALLET: Final = table_of(Wallet)
 _HOLD: Final = table_of(Hold)
 _END: Final = table_of(HoldEnd)
 _TOP_UP: Final = table_of(TopUp)
+_REFUND: Final = table_of(WalletRefund)
+_PART: Final = table_of(WalletRefundPart)
 
 _SIDES: Final = union_all(
     select(_POSTING.c.credit_account.label("account"), _POSTING.c.currency, _POSTING.c.amount_minor),
@@ -147,6 +156,48 @@ def top_ups_astray(connection: Connection, limit: int) -> list[str]:
         select(_TOP_UP.c.id)
         .join_from(_TOP_UP, credited, credited.c.key == literal("top-up:") + _TOP_UP.c.id, isouter=True)
         .where(or_(and_(paid, _balance(credited) != _TOP_UP.c.amount_minor), and_(~paid, _balance(credited) != 0)))
+        .limit(limit)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def refunds_astray(connection: Connection, limit: int) -> list[str]:
+    """Return the ids of refunds that are not what left the wallet, or whose parts are not what came back."""
+    moved = (
+        select(_TRANSFER.c.key, func.sum(_POSTING.c.amount_minor).label("minor"))
+        .join_from(_TRANSFER, _POSTING, _POSTING.c.transfer_id == _TRANSFER.c.id)
+        .where(_TRANSFER.c.kind.in_(("wallet-refund", "refund-failed")))
+        .group_by(_TRANSFER.c.key)
+    )
+    left, back = moved.subquery("gone"), moved.subquery("back")
+    parts = (
+        select(_PART.c.refund_id, func.sum(_PART.c.amount_minor).label("minor")).group_by(_PART.c.refund_id).subquery()
+    )
+    name = literal("refund-failed:") + _PART.c.refund_id + "." + cast(_PART.c.number, Text)
+    failed = _PART.c.status == RefundStatus.FAILED
+    whole = (
+        select(_REFUND.c.id)
+        .join_from(_REFUND, left, left.c.key == literal("wallet-refund:") + _REFUND.c.id, isouter=True)
+        .join(parts, parts.c.refund_id == _REFUND.c.id, isouter=True)
+        .where(or_(_balance(left) != _REFUND.c.amount_minor, _balance(parts) != _REFUND.c.amount_minor))
+    )
+    in_parts = (
+        select(_PART.c.refund_id)
+        .join_from(_PART, back, back.c.key == name, isouter=True)
+        .where(or_(and_(failed, _balance(back) != _PART.c.amount_minor), and_(~failed, _balance(back) != 0)))
+    )
+    return list(connection.execute(union(whole, in_parts).limit(limit)).scalars())
+
+
+def payments_overdrawn(connection: Connection, limit: int) -> list[str]:
+    """Return the ids of top-ups of which more went back than was paid, or anything though nothing was paid."""
+    paid = case((_TOP_UP.c.status == TopUpStatus.PAID, _TOP_UP.c.amount_minor), else_=0)
+    statement = (
+        select(_TOP_UP.c.id)
+        .join_from(_TOP_UP, _PART, _PART.c.top_up_id == _TOP_UP.c.id)
+        .where(_PART.c.status != RefundStatus.FAILED)
+        .group_by(_TOP_UP.c.id)
+        .having(func.sum(_PART.c.amount_minor) > func.max(paid))
         .limit(limit)
     )
     return list(connection.execute(statement).scalars())

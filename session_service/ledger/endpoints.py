@@ -6,25 +6,38 @@ from contextlib import suppress
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Path, Request, Response
+from sqlalchemy import Connection
 
 from session_service.context import Context, InContext
 from session_service.errors import MalformedError
 from session_service.idempotency import Answer, OnceOf, answer_once
-from session_service.ledger import books, service, top_ups
+from session_service.ledger import books, refunds, service, top_ups
 from session_service.ledger.errors import ProviderUnavailableError
 from session_service.ledger.model import TopUp, TopUpStatus
-from session_service.ledger.payments import MAX_WEBHOOK_BYTES, PaymentProvider, PaymentWish
-from session_service.ledger.schemas import AccountOut, LedgerCheckOut, TopUpIn, TopUpOut, WalletOut
+from session_service.ledger.payments import MAX_WEBHOOK_BYTES, PaymentProvider, PaymentWish, RefundEvent
+from session_service.ledger.refunding import WEBHOOK_PATH, Refunding
+from session_service.ledger.schemas import (
+    AccountOut,
+    LedgerCheckOut,
+    RefundIn,
+    RefundOut,
+    RefundsOut,
+    TopUpIn,
+    TopUpOut,
+    WalletOut,
+)
 from session_service.operators.endpoints import InOperator
 from session_service.riders.endpoints import InRider
 
-WEBHOOK_PATH = "/v1/payments/{provider}/webhooks"
 TOP_UP_PAGE = "/wallet/top-ups"
 """Where providers lead riders back to, with the top-up's id after it: its page says whether the money has arrived."""
+
+REFUNDS_SHOWN = 100
 
 router = APIRouter()
 
 TopUpId = Annotated[str, Path(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="A top-up's id.")]
+RefundId = Annotated[str, Path(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="A refund's id.")]
 AccountId = Annotated[
     str, Path(pattern=r"^[!-~]{1,80}$", description="An account's id, such as wallet:RIDER_ID or revenue:KIND.")
 ]
@@ -74,6 +87,44 @@ async def read_top_up(context: InContext, provider: InProvider, rider: InRider, 
     return TopUpOut.of(top_up)
 
 
+@router.post("/v1/wallet/refunds", status_code=201, tags=["wallet"])
+async def create_refund(
+    context: InContext, provider: InProvider, rider: InRider, named: OnceOf, wish: RefundIn
+) -> RefundOut:
+    """Take money out of the wallet: it goes back to the payments that it came from, the newest first.
+
+    It leaves the wallet at once. If the provider cannot give it back, it returns there; see the refund's ``status``.
+    """
+    now_ms = context.clock.now_ms()
+    stored = await answer_once(
+        context.database,
+        named,
+        now_ms,
+        lambda c: Answer.of(201, RefundOut.of(refunds.create(c, rider, wish.amount_minor, provider.name, now_ms))),
+    )
+    first = RefundOut.model_validate_json(bytes(stored.body))
+    await Refunding(context.database, context.clock, provider, context.settings).ask(first.id)
+    return first
+
+
+@router.get("/v1/wallet/refunds", tags=["wallet"])
+async def list_refunds(context: InContext, provider: InProvider, rider: InRider) -> RefundsOut:
+    """List the rider's refunds, newest first, and how much can be taken out now."""
+
+    def unit(connection: Connection) -> RefundsOut:
+        found = refunds.newest(connection, rider, REFUNDS_SHOWN)
+        refundable_minor = refunds.returnable_minor(connection, rider, provider.name)
+        return RefundsOut(refundable_minor=refundable_minor, refunds=[RefundOut.of(one) for one in found])
+
+    return await context.database.read(unit)
+
+
+@router.get("/v1/wallet/refunds/{refund_id}", tags=["wallet"])
+async def read_refund(context: InContext, rider: InRider, refund_id: RefundId) -> RefundOut:
+    """Show how far a refund has come."""
+    return RefundOut.of(await context.database.read(lambda c: refunds.find(c, refund_id, rider)))
+
+
 async def _payable(context: Context, provider: PaymentProvider, top_up: TopUp) -> TopUp:
     """Return the top-up with an address to pay at, asking the provider if it has none yet. Safe to repeat."""
     if top_up.pay_url is not None or top_up.status != TopUpStatus.PENDING:
@@ -88,10 +139,12 @@ async def _payable(context: Context, provider: PaymentProvider, top_up: TopUp) -
 
 @router.post(WEBHOOK_PATH.format(provider="sandbox"), status_code=204, tags=["payments"])
 async def take_webhook(context: InContext, provider: InProvider, request: Request) -> Response:
-    """Take a payment provider's signed message. It is credited once, however often it comes."""
+    """Take a payment provider's signed message. It takes effect once, however often it comes."""
     now_ms = context.clock.now_ms()
     event = provider.read_webhook(request.headers, await _bounded_body(request), now_ms)
-    if event is not None:
+    if isinstance(event, RefundEvent):
+        await context.database.write(lambda c: refunds.take_event(c, provider.name, event, now_ms))
+    elif event is not None:
         await context.database.write(lambda c: top_ups.take_event(c, provider.name, event, now_ms))
     return Response(status_code=204)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from session_service.database import big
@@ -146,3 +146,56 @@ class TopUp(SQLModel, table=True):
     pay_url: str | None = Field(default=None, sa_type=Text)
     created_at_ms: int = big()
     ended_at_ms: int | None = big(default=None)
+
+
+class RefundStatus(StrEnum):
+    """How far money on its way out of a wallet has come."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"  # it is back in the wallet
+
+
+class WalletRefund(SQLModel, table=True):
+    """Money that a rider takes out of the wallet; its transfer, ``wallet-refund:ID``, is made with it."""
+
+    __tablename__ = "wallet_refund"
+    __table_args__ = (CheckConstraint("amount_minor > 0", name="wallet_refund_amount"),)
+
+    id: str = Field(primary_key=True, max_length=26)
+    rider_id: str = Field(foreign_key="rider.id", max_length=26, index=True)
+    amount_minor: int = big()
+    currency: str = Field(max_length=3)
+    created_at_ms: int = big()
+
+
+_PENDING_SQL = text("status = 'pending'")
+
+
+class WalletRefundPart(SQLModel, table=True):
+    """What of a refund goes back to one payment. ``asked_at_ms`` is when the provider was last asked for it."""
+
+    __tablename__ = "wallet_refund_part"
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="wallet_refund_part_amount"),
+        CheckConstraint("status IN ('pending', 'done', 'failed')", name="wallet_refund_part_status"),
+        CheckConstraint("(status = 'pending') = (ended_at_ms IS NULL)", name="wallet_refund_part_end"),
+        UniqueConstraint("provider", "provider_refund_id", name="wallet_refund_part_at_provider"),
+        Index("wallet_refund_part_pending", "asked_at_ms", sqlite_where=_PENDING_SQL, postgresql_where=_PENDING_SQL),
+    )
+
+    refund_id: str = Field(primary_key=True, foreign_key="wallet_refund.id", max_length=26)
+    number: int = Field(primary_key=True)
+    top_up_id: str = Field(foreign_key="top_up.id", max_length=26, index=True)
+    provider: str = Field(max_length=20)
+    payment_id: str = Field(max_length=60)
+    amount_minor: int = big()
+    status: RefundStatus = Field(default=RefundStatus.PENDING, sa_type=Text)
+    provider_refund_id: str | None = Field(default=None, max_length=60)
+    asked_at_ms: int = big(default=0)
+    ended_at_ms: int | None = big(default=None)
+
+    @property
+    def reference(self) -> str:
+        """Its name at the provider, for good."""
+        return f"{self.refund_id}.{self.number}"

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Final, NamedTuple, Protocol
+from typing import Annotated, Final, Literal, NamedTuple, Protocol
 
 import httpx
 import msgspec
@@ -60,6 +60,41 @@ class PaymentEvent(NamedTuple):
     currency: str
 
 
+class RefundWish(NamedTuple):
+    """Money that is to go back to where a payment came from; ``reference`` names this for good."""
+
+    reference: str
+    payment_id: str
+    amount_minor: int
+    currency: str
+    webhook_url: str
+
+
+class RefundResult(StrEnum):
+    """How money on its way back has ended."""
+
+    SUCCEEDED = "refund.succeeded"
+    FAILED = "refund.failed"
+
+
+class Refund(NamedTuple):
+    """A refund as the provider keeps it: its id there, and its end, if it has one."""
+
+    id: str
+    result: RefundResult | None
+
+
+class RefundEvent(NamedTuple):
+    """What a provider says, and has signed, of a refund."""
+
+    result: RefundResult
+    refund_id: str
+    payment_id: str
+    reference: str
+    amount_minor: int
+    currency: str
+
+
 class PaymentProvider(Protocol):
     """What the service needs of a provider. ``name`` stands in the ledger's account ``provider:NAME``."""
 
@@ -72,7 +107,14 @@ class PaymentProvider(Protocol):
             ProviderUnavailableError: the provider does not answer as agreed. Asking again is safe.
         """
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes, now_ms: int) -> PaymentEvent | None:
+    async def create_refund(self, wish: RefundWish) -> Refund:
+        """Give a payment, or a part of it, back; for the same reference once, however often it is asked for.
+
+        Raises:
+            ProviderUnavailableError: the provider does not answer as agreed. Asking again is safe.
+        """
+
+    def read_webhook(self, headers: Mapping[str, str], body: bytes, now_ms: int) -> PaymentEvent | RefundEvent | None:
         """Return what the provider says, or ``None`` if it concerns nothing here.
 
         Raises:
@@ -92,6 +134,11 @@ class _SandboxPayment(msgspec.Struct):
     pay_url: Annotated[str, msgspec.Meta(pattern=r"^https?://[!-~]+\Z", max_length=MAX_PAY_URL_CHARS)]
 
 
+class _SandboxRefund(msgspec.Struct):
+    id: _Id
+    status: Literal["pending", "succeeded", "failed"]
+
+
 class _SandboxEvent(msgspec.Struct):
     id: str
     type: str
@@ -99,6 +146,7 @@ class _SandboxEvent(msgspec.Struct):
     reference: _Id
     amount_minor: int
     currency: str
+    refund_id: _Id | None = None
 
 
 IDLE_S: Final = 2.0  # below the 5 s after which servers hang up, so that no request meets a closing connection
@@ -141,17 +189,33 @@ class SandboxProvider:
             raise ProviderUnavailableError(msg, top_up_id=wish.reference) from error
         return Payment(payment.id, payment.pay_url)
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes, now_ms: int) -> PaymentEvent | None:  # noqa: D102
+    async def create_refund(self, wish: RefundWish) -> Refund:  # noqa: D102
+        try:
+            answer = await self._client.post(
+                "/v1/refunds", json=wish._asdict(), headers={"Idempotency-Key": wish.reference}
+            )
+            answer.raise_for_status()
+            refund = msgspec.json.decode(answer.content, type=_SandboxRefund)
+        except (httpx.HTTPError, msgspec.MsgspecError) as error:
+            msg = "It is asked again; until then the money is on its way."
+            raise ProviderUnavailableError(msg, refund=wish.reference) from error
+        return Refund(refund.id, None if refund.status == "pending" else RefundResult(f"refund.{refund.status}"))
+
+    def read_webhook(  # noqa: D102
+        self, headers: Mapping[str, str], body: bytes, now_ms: int
+    ) -> PaymentEvent | RefundEvent | None:
         self._check_signature(headers.get(SIGNATURE_HEADER, ""), body, now_ms // 1000)
         try:
             event = msgspec.json.decode(body, type=_SandboxEvent)
         except msgspec.MsgspecError as error:
             msg = f"The message is signed but has not the form of a sandbox event: {error}"
             raise MalformedError(msg) from error
+        about = (event.payment_id, event.reference, event.amount_minor, event.currency)
+        if event.type in set(RefundResult) and event.refund_id is not None:
+            return RefundEvent(RefundResult(event.type), event.refund_id, *about)
         if event.type not in set(PaymentResult):
             return None
-        result = PaymentResult(event.type)
-        return PaymentEvent(result, event.payment_id, event.reference, event.amount_minor, event.currency)
+        return PaymentEvent(PaymentResult(event.type), *about)
 
     async def close(self) -> None:  # noqa: D102
         await self._client.aclose()

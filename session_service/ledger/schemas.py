@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from session_service.clock import rfc3339
 from session_service.ledger.books import Entry, Statement
-from session_service.ledger.model import TopUp, TopUpStatus, Wallet
+from session_service.ledger.model import RefundStatus, TopUp, TopUpStatus, Wallet
+from session_service.ledger.refunds import Refunded
 from session_service.ledger.rules import MAX_TOP_UP_MINOR, MIN_TOP_UP_MINOR
+
+MAX_REFUND_MINOR: Final = 9_007_199_254_740_991  # what JSON carries exactly; a wallet holds less
 
 
 class WalletOut(BaseModel):
@@ -49,6 +52,51 @@ class TopUpOut(BaseModel):
     def of(cls, top_up: TopUp) -> TopUpOut:
         """Return the top-up as the API shows it."""
         return cls.model_validate(top_up.model_dump(include=set(cls.model_fields), warnings=False))
+
+
+class RefundIn(BaseModel):
+    """How much to take out of the wallet; without an amount, all that can go back to where it came from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    amount_minor: Annotated[int | None, Field(strict=True, ge=1, le=MAX_REFUND_MINOR)] = None
+
+
+class RefundOut(BaseModel):
+    """Money that goes back to where it came from.
+
+    ``done_minor`` has arrived there, ``failed_minor`` could not and is back in the wallet; the rest is on its way.
+    """
+
+    id: str
+    amount_minor: int
+    currency: str
+    status: RefundStatus
+    done_minor: int
+    failed_minor: int
+    created_at: str | None
+    ended_at: str | None
+
+    @classmethod
+    def of(cls, refunded: Refunded) -> RefundOut:
+        """Return the refund as the API shows it."""
+        return cls(
+            id=refunded.refund.id,
+            amount_minor=refunded.refund.amount_minor,
+            currency=refunded.refund.currency,
+            status=refunded.status,
+            done_minor=refunded.minor_in(RefundStatus.DONE),
+            failed_minor=refunded.minor_in(RefundStatus.FAILED),
+            created_at=rfc3339(refunded.refund.created_at_ms),
+            ended_at=rfc3339(refunded.ended_at_ms),
+        )
+
+
+class RefundsOut(BaseModel):
+    """A rider's refunds, newest first, and how much can be taken out now."""
+
+    refundable_minor: int
+    refunds: list[RefundOut]
 
 
 class LedgerCheckOut(BaseModel):

@@ -50,6 +50,7 @@ REQUESTS: Final = Limit(
 )
 GUESTS: Final = Limit("guests", By.ADDRESS, 60, HOUR_S, "two school classes; each guest is rows for good")
 TOP_UPS: Final = Limit("top-ups", By.CALLER, 20, HOUR_S, "each asks the payment provider; people pay once or twice")
+REFUNDS: Final = Limit("refunds", By.CALLER, 10, HOUR_S, "each asks the payment provider; people take out all at once")
 SCANS: Final = Limit("scans", By.CALLER, 60, MINUTE_S, "a person scans one in two seconds at the most", failed_cost=5)
 SCANS_FROM: Final = Limit(
     "scans-from", By.ADDRESS, 600, MINUTE_S, "a failed photograph takes 0.6 s of a processor", failed_cost=20
@@ -106,6 +107,8 @@ ROUTES: Final[dict[tuple[str, str], tuple[Limit, ...]]] = {
     ("POST", "/v1/riders"): (GUESTS,),
     ("POST", "/v1/wallet/top-ups"): (TOP_UPS,),
     ("POST", "/wallet/top-ups"): (TOP_UPS,),
+    ("POST", "/v1/wallet/refunds"): (REFUNDS,),
+    ("POST", "/wallet/refunds"): (REFUNDS,),
     ("POST", "/v1/enrolments"): (ENROLMENTS,),
     ("POST", "/v1/enrolments/renewals"): (ENROLMENTS,),
     ("POST", "/v1/ops/sign-ins"): (SIGN_INS,),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -11,7 +11,9 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
 from session_service.errors import ConflictError, NotSignedInError
+from session_service.ledger import refunds
 from session_service.ledger import service as ledger
+from session_service.ledger.refunds import Refunded
 from session_service.riders import service as riders
 from session_service.riders.token import SIGN_IN, RiderIdentity
 from session_service.sessions import repository
@@ -74,12 +76,19 @@ class Ride:
         return self.session.fare_minor - self.session.paid_minor
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """A rider's history; a stranger's is empty."""
+
+    rides: list[Ride] = field(default_factory=list)
+    refunds: list[Refunded] = field(default_factory=list)
+
+
 @router.get("/history")
 async def history_page(visit: InVisit) -> HTMLResponse:
     """Show a rider's sessions, newest first."""
-    if visit.rider is None:
-        return visit.page("history.html", rides=[])
-    return visit.page("history.html", rides=await visit.context.database.read(partial(_rides, visit.rider)))
+    view = View() if visit.rider is None else await visit.context.database.read(partial(_view, visit.rider))
+    return visit.page("history.html", view=view)
 
 
 @router.get("/s/{session_id}/receipt.pdf")
@@ -95,12 +104,13 @@ async def receipt_file(visit: InVisit, sessions: InRules, session_id: SessionId)
     return Response(content, 200, headers, "application/pdf")
 
 
-def _rides(rider: RiderIdentity, connection: Connection) -> list[Ride]:
+def _view(rider: RiderIdentity, connection: Connection) -> View:
     if not riders.is_current(connection, rider):
-        return []
+        return View()
     rows = repository.of_rider(connection, rider.id, SHOWN)
     refunded = ledger.refunded_minor(connection, [row.id for row in rows])
-    return [Ride(row, STANDING.get(row.state, UNDER_WAY), row.state in ENDED, refunded.get(row.id, 0)) for row in rows]
+    rides = [Ride(row, STANDING.get(row.state, UNDER_WAY), row.state in ENDED, refunded.get(row.id, 0)) for row in rows]
+    return View(rides, refunds.newest(connection, rider, SHOWN))
 
 
 def _receipt(rider: RiderIdentity, sessions: Sessions, session_id: str, connection: Connection) -> ReceiptOut:

@@ -22,13 +22,15 @@ from session_service.credentials import origin_of
 from session_service.errors import MalformedError, NotSignedInError, Problem
 from session_service.idempotency import Once, name_of
 from session_service.ledger import endpoints as ledger_endpoints
+from session_service.ledger import refunds, top_ups
 from session_service.ledger import service as ledger
-from session_service.ledger import top_ups
 from session_service.ledger.endpoints import TOP_UP_PAGE, InProvider
-from session_service.ledger.errors import ProviderUnavailableError
+from session_service.ledger.errors import DebtUnpaidError, ProviderUnavailableError, RefundTooLargeError
 from session_service.ledger.model import TopUp
+from session_service.ledger.payments import PaymentProvider
+from session_service.ledger.refunds import Refunded
 from session_service.ledger.rules import MAX_TOP_UP_MINOR, MIN_TOP_UP_MINOR
-from session_service.ledger.schemas import TopUpIn, WalletOut
+from session_service.ledger.schemas import RefundIn, TopUpIn, WalletOut
 from session_service.riders import service as riders
 from session_service.riders.token import SIGN_IN, RiderIdentity
 from session_service.web.forms import Form, InForm, PageRoute, seeother
@@ -52,6 +54,8 @@ class View:
     currency: str
     wallet: WalletOut | None
     payments: list[TopUp]
+    refunds: list[Refunded]
+    refundable_minor: int
     then: str | None
 
     @property
@@ -61,9 +65,9 @@ class View:
 
 
 @router.get("/wallet")
-async def wallet_page(visit: InVisit) -> HTMLResponse:
-    """Show what is in the wallet, and how to pay in."""
-    return await _page(visit)
+async def wallet_page(visit: InVisit, provider: InProvider) -> HTMLResponse:
+    """Show what is in the wallet, how to pay in, and how to get it back."""
+    return await _page(visit, provider)
 
 
 @router.post(TOP_UP_PAGE)
@@ -73,7 +77,7 @@ async def pay_in(form: InForm, provider: InProvider) -> Response:
     try:
         wish = TopUpIn(amount_minor=_amount_minor(form.fields, visit.context.settings.currency))
     except ValueError:
-        return await _page(visit, MalformedError("Choose an amount within the bounds."), bad_amount=True)
+        return await _page(visit, provider, MalformedError("Choose an amount within the bounds."), bad_amount=True)
     rider = await form.rider()
     named = _by(rider, form)
     try:
@@ -86,6 +90,22 @@ async def pay_in(form: InForm, provider: InProvider) -> Response:
     return response
 
 
+@router.post("/wallet/refunds")
+async def take_out(form: InForm, provider: InProvider) -> Response:
+    """Let money go back to where it came from, and show that it is on its way."""
+    visit = form.visit
+    if visit.rider is None:
+        raise NotSignedInError(SIGN_IN)
+    try:
+        wish = RefundIn(amount_minor=_amount_minor(form.fields, visit.context.settings.currency))
+        await ledger_endpoints.create_refund(visit.context, provider, visit.rider, form.named, wish)
+    except ValueError:
+        return await _page(visit, provider, MalformedError("Choose an amount within the bounds."), bad_refund=True)
+    except (RefundTooLargeError, DebtUnpaidError) as problem:
+        return await _page(visit, provider, problem)
+    return seeother("/wallet")
+
+
 @router.get(TOP_UP_PAGE + "/{top_up_id}")
 async def top_up_page(visit: InVisit, provider: InProvider, top_up_id: TopUpId) -> HTMLResponse:
     """Show whether a payment has arrived, and lead on when it has."""
@@ -96,29 +116,40 @@ async def top_up_page(visit: InVisit, provider: InProvider, top_up_id: TopUpId) 
     return visit.page("wallet_top_up.html", top_up=top_up, wallet=wallet, then=remembered(visit.request))
 
 
-async def _page(visit: Visit, problem: Problem | None = None, *, bad_amount: bool = False) -> HTMLResponse:
-    view = await visit.context.database.read(partial(_view, visit))
-    words = None if problem is None or bad_amount else told(visit.language, problem)
+async def _page(
+    visit: Visit,
+    provider: PaymentProvider,
+    problem: Problem | None = None,
+    *,
+    bad_amount: bool = False,
+    bad_refund: bool = False,
+) -> HTMLResponse:
+    view = await visit.context.database.read(partial(_view, visit, provider.name))
+    words = None if problem is None or bad_amount or bad_refund else told(visit.language, problem)
     return visit.page(
         "wallet.html",
         problem.status if problem else 200,
         view=view,
         words=words,
         bad_amount=bad_amount,
+        bad_refund=bad_refund,
         least_minor=MIN_TOP_UP_MINOR,
         most_minor=MAX_TOP_UP_MINOR,
         policy={"form-action": origin_of(visit.context.settings.payment_url)},  # browsers hold the redirect to it, too
     )
 
 
-def _view(visit: Visit, connection: Connection) -> View:
-    rider = visit.rider
-    known = rider is not None and riders.is_current(connection, rider)
+def _view(visit: Visit, provider: str, connection: Connection) -> View:
+    rider, currency, then = visit.rider, visit.context.settings.currency, remembered(visit.request)
+    if rider is None or not riders.is_current(connection, rider):
+        return View(currency=currency, wallet=None, payments=[], refunds=[], refundable_minor=0, then=then)
     return View(
-        currency=visit.context.settings.currency,
-        wallet=_wallet(rider, connection) if rider is not None and known else None,
-        payments=top_ups.newest(connection, rider, SHOWN) if rider is not None and known else [],
-        then=remembered(visit.request),
+        currency=currency,
+        wallet=_wallet(rider, connection),
+        payments=top_ups.newest(connection, rider, SHOWN),
+        refunds=refunds.newest(connection, rider, SHOWN),
+        refundable_minor=refunds.returnable_minor(connection, rider, provider),
+        then=then,
     )
 
 

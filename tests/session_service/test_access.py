@@ -31,7 +31,7 @@ from tests.support.towns import Town
 
 PASSWORD: Final = "eleven grey herons"
 PERSON: Final = "Grace"
-OWNED: Final = ("{session_id}", "{top_up_id}")  # what a path names belongs to the first rider
+OWNED: Final = ("{session_id}", "{top_up_id}", "{refund_id}")  # what a path names belongs to the first rider
 LAST: Final = ("POST /v1/riders/me/tokens",)  # ends the tokens of who may
 DETAIL_MIN: Final = 40  # characters: less than that names no next step
 

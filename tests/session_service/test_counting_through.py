@@ -41,10 +41,11 @@ async def test_a_stranger_is_told_the_same_of_what_is_there_and_what_is_not(town
     assert told(first) == told(second)
 
 
-@pytest.mark.parametrize("name", ["session_id", "top_up_id"])
+@pytest.mark.parametrize("name", ["session_id", "top_up_id", "refund_id"])
 async def test_another_rider_is_told_the_same_too(town: Town, name: str) -> None:
     another = await town.world.rider(funds_minor=0)
-    base = "/v1/sessions/" if name == "session_id" else "/v1/wallet/top-ups/"
+    bases = {"session_id": "/v1/sessions/", "top_up_id": "/v1/wallet/top-ups/", "refund_id": "/v1/wallet/refunds/"}
+    base = bases[name]
     own, none = town.ids[name], neighbour(town.ids[name])
 
     answers = [await town.world.client.get(base + asked, headers=another.headers) for asked in (own, none)]

@@ -73,6 +73,11 @@ async def a_top_up(_town: Town) -> tuple[str, Any, Any]:
     return "/v1/wallet/top-ups", {"amount_minor": 500}, {"amount_minor": 501}
 
 
+async def a_refund(town: Town) -> tuple[str, Any, Any]:
+    town.rider = await town.world.rider()
+    return "/v1/wallet/refunds", {"amount_minor": 500}, {"amount_minor": 501}
+
+
 async def a_scan(town: Town) -> tuple[str, Any, Any]:
     label = town.bike.device.label
     return "/v1/scans", {"text": label}, {"text": label.lower()}
@@ -332,6 +337,7 @@ CASES: Final[dict[str, Prepare]] = {
     "/v1/passkeys": a_passkey,
     "/v1/passkeys/sign-ins": a_passkey_sign_in,
     "/v1/wallet/top-ups": a_top_up,
+    "/v1/wallet/refunds": a_refund,
     "/v1/scans": a_scan,
     "/v1/scans/number": a_number,
     "/v1/scans/identify": an_identification,

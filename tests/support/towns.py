@@ -21,6 +21,9 @@ from sqlmodel import SQLModel
 
 from broker.mosquitto.ports import LOOPBACK, free_port
 from broker.mosquitto.supervisor import Mosquitto
+from session_service.ledger import refunds
+from session_service.ledger.payments import RefundResult
+from session_service.riders.token import read_token
 from session_service.secrets import load_secrets, make_secrets
 from simulators import payments
 from simulators.bodies import SimulatedDevice
@@ -128,8 +131,22 @@ async def _settled(made: World) -> Town:
         "label_id": session["label_id"],
         "command_id": command_id,
         "top_up_id": top_up_id,
+        "refund_id": await _refunded(made, rider),
         "account_id": "fees",
         "approval_id": "0" * 26,
         "kind": "jammed",
     }
     return Town(made, bike, rider, ids)
+
+
+async def _refunded(made: World, rider: Rider) -> str:
+    """Let the rider take something out of the wallet, and the provider confirm it; return the refund's id."""
+    identity = read_token(made.context.secrets.token_secret, rider.headers["Authorization"].split()[1])
+    assert identity is not None
+
+    def unit(connection: Connection) -> str:
+        done = refunds.create(connection, identity, 100, "sandbox", 1)
+        refunds.settle(connection, done.parts[0], RefundResult.SUCCEEDED, "ref_town", 2)
+        return done.refund.id
+
+    return await made.context.database.write(unit)

@@ -299,6 +299,45 @@ def _riders() -> None:
         sa.UniqueConstraint("provider", "payment_id", name="top_up_payment"),
     )
     _index("top_up", "rider_id")
+    op.create_table(
+        "wallet_refund",
+        _string("id", 26, KEY),
+        _string("rider_id", 26),
+        _big("amount_minor"),
+        _string("currency", 3),
+        _big("created_at_ms"),
+        sa.ForeignKeyConstraint(["rider_id"], ["rider.id"]),
+        sa.CheckConstraint("amount_minor > 0", name="wallet_refund_amount"),
+    )
+    _index("wallet_refund", "rider_id")
+    op.create_table(
+        "wallet_refund_part",
+        _string("refund_id", 26, KEY),
+        sa.Column("number", sa.Integer(), primary_key=True),
+        _string("top_up_id", 26),
+        _string("provider", 20),
+        _string("payment_id", 60),
+        _big("amount_minor"),
+        _text("status"),
+        _string("provider_refund_id", 60, NULL),
+        _big("asked_at_ms"),
+        _big("ended_at_ms", NULL),
+        sa.ForeignKeyConstraint(["refund_id"], ["wallet_refund.id"]),
+        sa.ForeignKeyConstraint(["top_up_id"], ["top_up.id"]),
+        sa.CheckConstraint("amount_minor > 0", name="wallet_refund_part_amount"),
+        sa.CheckConstraint("status IN ('pending', 'done', 'failed')", name="wallet_refund_part_status"),
+        sa.CheckConstraint("(status = 'pending') = (ended_at_ms IS NULL)", name="wallet_refund_part_end"),
+        sa.UniqueConstraint("provider", "provider_refund_id", name="wallet_refund_part_at_provider"),
+    )
+    _index("wallet_refund_part", "top_up_id")
+    pending = sa.text("status = 'pending'")
+    op.create_index(
+        "wallet_refund_part_pending",
+        "wallet_refund_part",
+        ["asked_at_ms"],
+        sqlite_where=pending,
+        postgresql_where=pending,
+    )
 
 
 def _passkeys() -> None:

@@ -166,3 +166,60 @@ async def test_it_speaks_the_riders_language(phone: Phone, language: str) -> Non
     await phone.look("/wallet")
     assert f'lang="{language}"' in phone.text
     assert ("10,00\xa0€" if language == "de" else "€10.00") in phone.text
+
+
+# -- Out of the wallet again
+
+
+async def settled(phone: Phone) -> str:
+    async with asyncio.timeout(5):
+        while "on its way" in (await phone.look("/wallet")).text:
+            await asyncio.sleep(0.05)
+    return phone.text
+
+
+async def test_money_goes_back_by_one_button_and_the_page_says_how_far_it_is(api: Api, phone: Phone) -> None:
+    await pay(api, phone)
+    api.sandbox.faults = Faults(deliver_late_s=0.5)
+    await phone.look("/wallet")
+    assert "Get €20.00 back" in phone.text
+    assert (await phone.press("/wallet/refunds")).headers["location"] == "/wallet"
+    await phone.look("/wallet")
+    assert "€20.00 · … on its way back to you" in phone.text
+    assert 'Yours to use</span> <strong class="big">€0.00' in phone.text
+    assert "€20.00 · ✓ given back" in await settled(phone)
+    await phone.look("/history")
+    assert "€20.00 · ✓ given back" in phone.text
+
+
+async def test_a_refund_that_fails_is_said_to_be_in_the_wallet_again(api: Api, phone: Phone) -> None:
+    await pay(api, phone)
+    api.sandbox.faults = Faults(fail_refunds=True)
+    await phone.look("/wallet")
+    await phone.press("/wallet/refunds", 1, amount="12,50")
+    assert "€12.50 · ✗ failed: it is in your wallet again" in await settled(phone)
+    assert "Get €20.00 back" in phone.text
+
+
+@pytest.mark.parametrize(
+    ("amount", "status", "words"),
+    [("x", 422, "Choose an amount up to €20.00."), ("20.01", 409, "That is more than can be given back")],
+)
+async def test_an_amount_that_cannot_go_back_is_said_on_the_page(
+    api: Api, phone: Phone, amount: str, status: int, words: str
+) -> None:
+    await pay(api, phone)
+    await phone.look("/wallet")
+    answer = await phone.press("/wallet/refunds", 1, amount=amount)
+    assert answer.status_code == status
+    assert words in answer.text
+    assert api.sandbox.refunds == {}
+
+
+async def test_the_same_form_sent_twice_gives_back_once(api: Api, phone: Phone) -> None:
+    await pay(api, phone)
+    await phone.look("/wallet")
+    fields = phone.forms("/wallet/refunds")[1] | {"amount": "5"}
+    for _ in range(2):
+        assert (await phone.send("/wallet/refunds", fields)).status_code == 303
+    assert len(api.sandbox.refunds) == 1

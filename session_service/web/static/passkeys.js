@@ -107,7 +107,7 @@ function say(kind) {
   const words = document.querySelector("#passkey-words");
   const said = words.querySelector(`[data-kind="${CSS.escape(kind)}"]`) ?? words.querySelector('[data-kind="other"]');
   const note = document.querySelector("#passkey-problem");
-  note.querySelector("strong").textContent = `${said.dataset.title}.`;
+  note.querySelector("strong").textContent = said.dataset.title;
   note.querySelector("span").textContent = said.dataset.remedy;
   note.hidden = false;
   note.focus();

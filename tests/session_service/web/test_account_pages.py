@@ -268,7 +268,7 @@ async def test_a_ride_that_is_not_over_hinders_it_and_the_form_is_not_there(api:
     shown = await phone.look(ERASE)
 
     assert shown.status_code == 200
-    assert "A ride is not over yet" in phone.text
+    assert "A rental is not over yet" in phone.text
     assert phone.forms(ERASE) == []
 
 

@@ -69,7 +69,7 @@ async def test_a_price_step_is_told_of_before_it_comes(house: BrowserHouse, api:
 
     [told] = await until_told(page)
     assert told["title"] == "The price goes up soon"
-    assert "this ride costs €2.00" in told["body"]
+    assert "costs €2.00" in told["body"]
     assert told["path"] == f"/s/{session_id}"
 
 

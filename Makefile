@@ -58,6 +58,6 @@ lock: setup-demo ## resolve pyproject.toml anew into requirements.lock, with has
 	"$$tool/bin/uv" pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-annotate --no-header --all-extras -o requirements.lock pyproject.toml
 
-clean: ## remove what the targets made, except .venv
+clean: ## remove what the targets made, except .venv and what came from npm
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

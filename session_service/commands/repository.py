@@ -29,6 +29,16 @@ _OUTBOX: Final = (
     .order_by(_COMMAND.c.created_at_ms)
     .limit(bindparam("limit_"))
 )
+_OPEN_FOR: Final = (
+    select(_COMMAND)
+    .where(
+        _COMMAND.c.device_id.in_(bindparam("devices_", expanding=True)),
+        _IS_OPEN,
+        _COMMAND.c.deadline_at_ms > bindparam("after_"),
+    )
+    .order_by(_COMMAND.c.created_at_ms)
+    .limit(bindparam("limit_"))
+)
 _GIVE_UP: Final = (
     update(_COMMAND)
     .where(_IS_OPEN, _COMMAND.c.deadline_at_ms < bindparam("before_"))
@@ -66,6 +76,11 @@ def of_device(connection: Connection, device_id: str, limit: int) -> list[Comman
 def outbox(connection: Connection, *, created_before_ms: int, limit: int) -> list[CommandRow]:
     """Return commands that nobody has sent, oldest first."""
     return every(connection, CommandRow, _OUTBOX, before_=created_before_ms, limit_=limit)
+
+
+def open_for(connection: Connection, devices: Sequence[str], *, deadline_after_ms: int, limit: int) -> list[CommandRow]:
+    """Return commands to these devices that have no end and whose deadline is still to come, oldest first."""
+    return every(connection, CommandRow, _OPEN_FOR, devices_=list(devices), after_=deadline_after_ms, limit_=limit)
 
 
 def give_up(connection: Connection, deadline_before_ms: int) -> None:

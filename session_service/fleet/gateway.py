@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import aiomqtt
+import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,6 +35,7 @@ from session_service.fleet.clones import note_clones
 from session_service.fleet.complaints import Complaints
 from session_service.fleet.identities import Identities
 from session_service.fleet.reports import Receipt, Verdict, receive
+from session_service.fleet.returns import Returns
 from session_service.fleet.tls import broker_context
 from session_service.sessions.live import Live
 from session_service.sessions.service import Moved
@@ -97,6 +99,7 @@ class Gateway:
         self._has_acks = asyncio.Event()
         self._keys: dict[str, PublicKey] = {}
         self._complaints = Complaints(clock)
+        self._returns = Returns(database, clock, dispatcher)
         self._identities = Identities(settings.secrets_dir, clock, database, self.forget)
         self.connected = asyncio.Event()
 
@@ -109,6 +112,7 @@ class Gateway:
             group.create_task(self._send_acks())
             group.create_task(self._stay_connected())
             group.create_task(self._identities.run())
+            group.create_task(self._returns.run())
 
     async def _stay_connected(self) -> None:
         delay_s = 0.1
@@ -166,7 +170,7 @@ class Gateway:
         return on_message
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
-        for channel in HEARD:
+        for channel in (*HEARD, topics.Channel.PRESENCE):
             await client.subscribe(topics.everyones(channel), qos=topics.RULES[channel].subscribe_qos)
 
     def _up(self, client: aiomqtt.Client) -> None:
@@ -193,6 +197,9 @@ class Gateway:
         device = channel = "unknown"
         try:
             device, channel = topics.parse(str(message.topic))
+            if channel is topics.Channel.PRESENCE:
+                self._hear_presence(device, message)
+                return
             if channel not in HEARD:  # a broker may send what nobody has subscribed to
                 raise RejectedError(Rejection.MALFORMED, "channel")  # noqa: TRY301
             if message.retain:  # said at some time, to nobody in particular
@@ -206,6 +213,15 @@ class Gateway:
             self._reject(device, channel, Rejection.MALFORMED, "topic")
         except asyncio.QueueFull:
             self._reject(device, channel, "overload", "the backlog is full")
+
+    def _hear_presence(self, device: str, message: aiomqtt.Message) -> None:
+        """Pass on that a device may be back. What the broker has kept is of some earlier time, and says nothing."""
+        if message.retain or not isinstance(message.payload, bytes) or not message.payload:
+            return
+        try:
+            self._returns.heard(device, message.payload)
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise RejectedError(Rejection.MALFORMED, str(error)) from error
 
     async def _verified(self, arrived: _Arrived) -> Report | Heartbeat:
         key = await self._key_of(arrived.device)

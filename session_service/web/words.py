@@ -101,7 +101,7 @@ PROBLEMS: Final[dict[str, Words]] = {
     "passkeys-not-offered": Words(
         _("There are no passkeys here yet"), _("Your account stays on the phone where it began.")
     ),
-    "passkey-refused": Words(_("The passkey was not accepted"), _("Press the button again, and take less time.")),
+    "passkey-refused": Words(_("The passkey was not accepted"), _("Press the button again, and be quicker this time.")),
     "passkey-unknown": Words(
         _("Nobody here has this passkey"), _("Choose another one, and delete this one from your phone.")
     ),
@@ -109,15 +109,16 @@ PROBLEMS: Final[dict[str, Words]] = {
         _("This passkey may have been copied"), _("Sign in with another one, and remove this one from your account.")
     ),
     "too-many-passkeys": Words(_("You have enough passkeys"), _("Remove one of them first.")),
-    "guest-left-behind": Words(
-        _("This phone has an account with money"), _("Use it up first, or sign in all the same.")
-    ),
+    "guest-left-behind": Words(_("This phone has an account in use"), _("Settle it first, or sign in all the same.")),
     "cancelled": Words(_("Nothing was changed"), _("Press the button again whenever you like.")),
     "known": Words(_("This phone has a passkey for your account already"), _("Nothing more is needed.")),
     "account-in-use": Words(
-        _("A rental is not over yet"), _("End it first. If a person looks at it, wait until that is done.")
+        _("A rental is not over yet"), _("End it first. If we are checking it, wait until that is done.")
     ),
     "payment-pending": Words(_("A payment may still arrive"), _("Pay it, or wait for an hour.")),
+    "refund-pending": Words(
+        _("Money is on its way back to you"), _("Wait until it has arrived; your wallet says how far it is.")
+    ),
     "wallet-not-empty": Words(_("Your wallet has changed"), _("Look at what is in it now, and decide again.")),
     "too-many-requests": Words(_("That was too often"), _("Wait for a minute, then try again.")),
 }

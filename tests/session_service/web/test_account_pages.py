@@ -179,7 +179,7 @@ async def test_where_there_are_no_passkeys_the_page_says_so_and_loads_no_script(
         phone = Phone(api.http, "http://127.0.0.1:8080")
         await phone.look("/account")
 
-    assert "cannot have passkeys" in phone.text
+    assert "There are no passkeys here yet" in phone.text
     assert "passkeys.js" not in phone.page.text
     assert "data-passkey=" not in phone.page.text
 
@@ -203,7 +203,7 @@ async def test_the_first_step_erases_nothing_and_says_what_stays(api: Api, phone
 
     assert shown.status_code == 200
     assert "€7.00 in your wallet: you give it up." in phone.text
-    assert "the law has books kept" in phone.text
+    assert "by law, books are kept" in phone.text
     assert (await api.get("/v1/wallet", rider)).json()["balance_minor"] == 700
 
 

@@ -19,6 +19,13 @@ class PaymentPendingError(ConflictError):
     title = "A payment may still arrive"
 
 
+class RefundPendingError(ConflictError):
+    """Money is on its way back to the rider, and comes into the wallet again if that fails."""
+
+    type = "refund-pending"
+    title = "Money is on its way back"
+
+
 class WalletNotEmptyError(ConflictError):
     """There is money in the wallet, and nobody has said what becomes of it. Extra: ``balance_minor``, ``currency``."""
 

@@ -18,8 +18,9 @@ from session_service.audit import AuditRow
 from session_service.clock import rfc3339
 from session_service.database import Database
 from session_service.idempotency import scope_of_rider
-from session_service.ledger import rules
+from session_service.ledger import refunds_repository, rules
 from session_service.ledger import service as ledger
+from session_service.ledger.model import WalletRefundPart
 from session_service.ledger.schemas import WalletOut
 from session_service.passkeys import service as passkeys
 from session_service.passkeys.schemas import PasskeyOut
@@ -91,6 +92,32 @@ def _top_ups(connection: Connection, rider_id: str, after: str) -> Page:
         for row in rows
     ]
     return Page(told, rows[-1].id if len(rows) == PAGE else None)
+
+
+def _refunds(connection: Connection, rider_id: str, after: str) -> Page:
+    rows = repository.refunds(connection, rider_id, after, PAGE)
+    parts = refunds_repository.parts_of(connection, [row.id for row in rows])
+    told = [
+        {
+            "id": row.id,
+            "amount_minor": row.amount_minor,
+            "currency": row.currency,
+            "created_at": rfc3339(row.created_at_ms),
+            "parts": [_part(part) for part in parts if part.refund_id == row.id],
+        }
+        for row in rows
+    ]
+    return Page(told, rows[-1].id if len(rows) == PAGE else None)
+
+
+def _part(part: WalletRefundPart) -> Facts:
+    return {
+        "top_up_id": part.top_up_id,
+        "amount_minor": part.amount_minor,
+        "status": part.status,
+        "provider_refund_id": part.provider_refund_id,
+        "ended_at": rfc3339(part.ended_at_ms),
+    }
 
 
 def _postings(connection: Connection, rider_id: str, after: tuple[str, int]) -> Page:
@@ -181,6 +208,7 @@ PageOf = Callable[..., Page]
 
 SECTIONS: Final[dict[str, tuple[Any, PageOf]]] = {
     "top_ups": ("", _top_ups),
+    "refunds": ("", _refunds),
     "postings": (("", -1), _postings),
     "sessions": ("", _sessions),
     "changes": (0, _changes),

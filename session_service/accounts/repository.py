@@ -19,13 +19,15 @@ from sqlalchemy import (
 from session_service.audit import AuditRow
 from session_service.database import every, table_of
 from session_service.idempotency import IdempotencyRow
-from session_service.ledger.model import Posting, TopUp, Transfer
+from session_service.ledger.model import Posting, RefundStatus, TopUp, Transfer, WalletRefund, WalletRefundPart
 from session_service.riders.model import Rider
 from session_service.sessions.machine import LIVE, SessionState
 from session_service.sessions.model import Session, SessionTable
 
 _RIDER: Final = table_of(Rider)
 _TOP_UP: Final = table_of(TopUp)
+_REFUND: Final = table_of(WalletRefund)
+_PART: Final = table_of(WalletRefundPart)
 _TRANSFER: Final = table_of(Transfer)
 _POSTING: Final = table_of(Posting)
 _SESSION: Final = table_of(SessionTable)
@@ -41,6 +43,18 @@ _TOP_UPS: Final = (
     .where(_TOP_UP.c.rider_id == bindparam("rider_"), _TOP_UP.c.id > bindparam("after_"))
     .order_by(_TOP_UP.c.id)
     .limit(bindparam("limit_"))
+)
+_REFUNDS: Final = (
+    select(_REFUND)
+    .where(_REFUND.c.rider_id == bindparam("rider_"), _REFUND.c.id > bindparam("after_"))
+    .order_by(_REFUND.c.id)
+    .limit(bindparam("limit_"))
+)
+_ON_ITS_WAY: Final = (
+    select(_PART.c.refund_id)
+    .join_from(_REFUND, _PART, _PART.c.refund_id == _REFUND.c.id)
+    .where(_REFUND.c.rider_id == bindparam("rider_"), _PART.c.status == RefundStatus.PENDING)
+    .limit(1)
 )
 _POSTINGS: Final = (
     select(_TRANSFER, _POSTING.c.leg, _POSTING.c.debit_account, _POSTING.c.credit_account, _POSTING.c.amount_minor)
@@ -108,6 +122,16 @@ def created_at_ms(connection: Connection, rider_id: str) -> int:
 def top_ups(connection: Connection, rider_id: str, after_id: str, limit: int) -> list[TopUp]:
     """Return a rider's payments past ``after_id``."""
     return every(connection, TopUp, _TOP_UPS, rider_=rider_id, after_=after_id, limit_=limit)
+
+
+def refunds(connection: Connection, rider_id: str, after_id: str, limit: int) -> list[WalletRefund]:
+    """Return what a rider has taken out of the wallet, past ``after_id``."""
+    return every(connection, WalletRefund, _REFUNDS, rider_=rider_id, after_=after_id, limit_=limit)
+
+
+def has_money_on_its_way(connection: Connection, rider_id: str) -> bool:
+    """Return whether a rider's money is on its way back, and may still return into the wallet."""
+    return connection.execute(_ON_ITS_WAY, {"rider_": rider_id}).first() is not None
 
 
 def postings(

@@ -8,7 +8,12 @@ from sqlalchemy import Connection
 
 from session_service import audit
 from session_service.accounts import repository
-from session_service.accounts.errors import AccountInUseError, PaymentPendingError, WalletNotEmptyError
+from session_service.accounts.errors import (
+    AccountInUseError,
+    PaymentPendingError,
+    RefundPendingError,
+    WalletNotEmptyError,
+)
 from session_service.errors import Problem
 from session_service.idempotency import scope_of_rider
 from session_service.ledger import repository as ledger_repository
@@ -38,7 +43,7 @@ BOOKS: Final = (
 CLAIMS: Final = "what shows later what was right, if it is disputed; GDPR article 17 (3) (e)"
 
 KEPT: Final = (
-    Kept("transfers, holds and payments: amounts, times, and the payment's number at the provider", BOOKS),
+    Kept("transfers, holds, payments and refunds: amounts, times, and their numbers at the provider", BOOKS),
     Kept("rides: label, kind and number of the thing, times, tariff, fare, and how each came to its end", BOOKS),
     Kept("the devices' signed reports, with where the device was: they are the evidence of every fare", CLAIMS),
     Kept("the record of changes, which is chained so that nothing can be taken out of it unseen", CLAIMS),
@@ -72,7 +77,7 @@ def erase(
 
     Raises:
         NotSignedInError: there is no such rider, or the token has been revoked.
-        AccountInUseError, DebtUnpaidError, PaymentPendingError, WalletNotEmptyError: not yet; see there.
+        AccountInUseError, DebtUnpaidError, PaymentPendingError, RefundPendingError, WalletNotEmptyError: not yet.
     """
     wallet = ledger.lock_wallet(connection, rider.id, rider.nonce)  # a Start waits, and finds nothing in it then
     held_minor, debt_minor = wallet.balances.held_minor, wallet.balances.debt_minor
@@ -81,8 +86,8 @@ def erase(
     balance = wallet.balances.balance_minor
     if balance != (give_up_minor or 0):
         msg = (
-            f"Use up the {balance} minor units of {wallet.currency} first, or give them up: send "
-            f'{{"give_up_minor": {balance}}}.'
+            f"Have the {balance} minor units of {wallet.currency} paid back (POST /v1/wallet/refunds) or use them up "
+            f'first; or give them up: send {{"give_up_minor": {balance}}}.'
         )
         raise WalletNotEmptyError(msg, balance_minor=balance, currency=wallet.currency)
     if balance:
@@ -132,8 +137,11 @@ def _ensure_over(connection: Connection, rider_id: str, *, held_minor: int, debt
 
 
 def _ensure_no_payment(connection: Connection, rider_id: str, now_ms: int) -> None:
-    """Refuse while money may still come for which there would be nobody."""
+    """Refuse while money may still come, or come back, for which there would be nobody."""
     if ledger_repository.pending_top_ups(connection, rider_id, now_ms - PENDING_MS):
         wait_s = PENDING_MS // 1_000
         msg = f"Finish or cancel the payment that you have begun; one that is left alone has expired after {wait_s} s."
         raise PaymentPendingError(msg, retry_after_s=wait_s)
+    if repository.has_money_on_its_way(connection, rider_id):
+        msg = "Wait until it has arrived, or is back in the wallet: GET /v1/wallet/refunds says how far it is."
+        raise RefundPendingError(msg)

@@ -16,7 +16,8 @@ from session_service.accounts.service import KEPT
 from session_service.audit.verify import verify
 from session_service.fleet import proofs
 from session_service.idempotency import scope_of_rider
-from session_service.ledger import books, top_ups
+from session_service.ledger import books, refunds, top_ups
+from session_service.ledger.payments import RefundResult
 from session_service.riders.token import read_token
 from simulators import invariants
 from tests.support.authenticator import Authenticator
@@ -198,6 +199,22 @@ async def test_not_while_a_payment_may_still_arrive(town: World) -> None:
     await town.context.database.write(lambda c: top_ups.create(c, identity, 500, "sandbox", now_ms))
 
     assert problem(await erase(town, rider)) == (409, "payment-pending")
+
+
+async def test_not_while_money_is_on_its_way_back(town: World) -> None:
+    rider = await town.rider(funds_minor=700)
+    identity = read_token(town.context.secrets.token_secret, rider.headers["Authorization"].split()[1])
+    assert identity is not None
+    taken = await town.context.database.write(lambda c: refunds.create(c, identity, None, "sandbox", 1))
+
+    answer = await erase(town, rider)
+
+    assert problem(answer) == (409, "refund-pending")
+    [part] = taken.parts
+    await town.context.database.write(lambda c: refunds.settle(c, part, RefundResult.SUCCEEDED, "R", 2))
+    assert (await rider.get("/v1/riders/me/export"))["refunds"][0]["parts"][0]["status"] == "done"
+    assert (await erase(town, rider)).status_code == 200
+    await everything_holds(town)
 
 
 @pytest.mark.parametrize("body", [{}, {"give_up_minor": 0}, {"give_up_minor": 699}, {"give_up_minor": 701}])

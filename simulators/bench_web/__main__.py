@@ -166,6 +166,7 @@ def _figures(measured: Measured) -> Figures:
         "lcp_with_handshakes_ms": figures["lcp_ms"] + HANDSHAKES_MS,
         "bytes": heaviest.bytes,
         "requests": len(heaviest.sizes),
+        "bytes_by_path": heaviest.sizes,
         "lighthouse": lighthouse.scores(measured.audits),
         "lighthouse_findings": sorted({line for report in measured.audits for line in lighthouse.findings(report)}),
         "spread": runs,

@@ -49,7 +49,7 @@ class FirstView:
         lcp_ms: when the largest thing on the screen was painted, after the navigation began (W3C Largest Contentful
             Paint).
         page_there_ms: when the last byte of the page itself had come; what is left is the phone's own work.
-        sizes: bytes that were transferred, with headers, by path.
+        sizes: bytes that were transferred, with headers, by path; the page itself first.
     """
 
     lcp_ms: float

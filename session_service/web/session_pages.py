@@ -16,6 +16,7 @@ from fastapi import APIRouter, Path, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
+from session_service.accounts.service import offers_passkey
 from session_service.errors import MalformedError, NotFoundError, NotSignedInError, Problem
 from session_service.finding.service import Found
 from session_service.labels import repository as labels
@@ -59,6 +60,7 @@ class View:
         step: when it becomes dearer next, and to what; ``None`` where the meter stands or the cap is reached.
         undo_ends_ms: until when the thing can be locked again at no cost.
         label_path: the page of its label, to try again; ``None`` if the label is not in force any more.
+        offer_passkey: whether the rider is asked to keep the account, after a first ride.
     """
 
     session: Session
@@ -71,6 +73,7 @@ class View:
     label_path: str | None
     receipt: ReceiptOut | None
     others: list[Found]
+    offer_passkey: bool
 
     @property
     def elapsed_ms(self) -> int:
@@ -158,6 +161,8 @@ def _view(visit: Visit, rider: RiderIdentity, sessions: Sessions, session_id: st
         label_path=_label_path(visit, connection, session),
         receipt=receipt_of(connection, session) if session.state in ENDED else None,
         others=others_near(visit.request, connection, session.device_id, session.kind) if session.state in SHUT else [],
+        offer_passkey=session.state == SessionState.CLOSED
+        and offers_passkey(connection, visit.context.settings, rider.id),
     )
 
 

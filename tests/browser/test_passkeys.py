@@ -52,12 +52,13 @@ async def authenticator(phone: Phone) -> Authenticator:
     return Authenticator(devtools, made["authenticatorId"])
 
 
-async def ride(rider: Rider, device: Device, hands: Hands) -> None:
-    """Ride a kilometre and lock."""
+async def ride(rider: Rider, device: Device, hands: Hands) -> str:
+    """Ride a kilometre and lock; return the session's id."""
     session = await rider.start(device.label)
     await hands.do(device.id, "move", lat=device.position.lat + RIDDEN_DEG, lon=device.position.lon)
     await hands.do(device.id, "lock_by_hand")
     await rider.follow(session, lambda now: now["state"] == "closed")
+    return str(session["id"])
 
 
 async def kept(phone: Phone, api: Api, device: Device, hands: Hands) -> tuple[Rider, Authenticator]:
@@ -90,9 +91,12 @@ async def test_an_account_is_kept_on_one_phone_and_found_again_on_another(
     rider = await settled(first, api)
     await first.open("/account")
     await expect(first.page.get_by_role("button", name=KEEP)).to_have_count(0)  # never before the first ride
-    await ride(rider, house.bikes[0], hands)
+    session_id = await ride(rider, house.bikes[0], hands)
     key = await authenticator(first)
-    await first.page.reload()
+    await first.open(f"/s/{session_id}")
+    assert await is_good(first) == []
+    await first.page.get_by_role("link", name="Keep my account").click()
+    await first.page.wait_for_url("**/account#keep")
     assert await is_good(first) == []
     await first.page.get_by_role("button", name=KEEP).click()
     await expect(first.page.get_by_text("A passkey keeps it")).to_be_visible()
@@ -108,6 +112,8 @@ async def test_an_account_is_kept_on_one_phone_and_found_again_on_another(
     await expect(second.page.get_by_text("A passkey keeps it")).to_be_visible()
     assert await wallet_of(second) == await wallet_of(first)
     assert (await wallet_of(first))["balance_minor"] > 0  # both phones are signed in
+    await first.open(f"/s/{session_id}")
+    await expect(first.page.get_by_role("link", name="Keep my account")).to_have_count(0)  # it is kept
 
 
 async def test_a_guest_with_money_is_left_only_after_a_word(

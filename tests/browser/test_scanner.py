@@ -36,7 +36,7 @@ STATE: Final = "document.getElementById('camera').dataset.state"
 SHOWN_CASES: Final = """() =>
   [...document.querySelectorAll("[data-case]:not([hidden])")].map((help) => help.dataset.case)"""
 SHORT_EACH, SHORT_TOGETHER = 3, 5  # twenty pictures
-SCANNED_MIN, UPLOADED_MIN = 13, 13  # of them; 17 and 18 are usual, and a busy machine may run out of time for the upload
+SCANNED_MIN, UPLOADED_MIN = 13, 13  # of them; more are read, but a busy machine may run out of time for an upload
 
 
 async def seen(phone: Phone, device: Device, camera: Path) -> None:

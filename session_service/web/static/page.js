@@ -132,8 +132,6 @@ function live() {
   const refreshMs = Number(document.querySelector("main").dataset.refreshMs);
   if (refreshMs) step = setTimeout(() => { if (!document.hidden) refresh(); }, Math.min(Math.max(refreshMs, 500), MAX_WAIT_MS));
   later();
-  const auto = document.querySelector("form[data-now]");
-  if (auto && !auto.dataset.sent) auto.requestSubmit();
   document.dispatchEvent(new Event("shown"));
 }
 

@@ -151,6 +151,31 @@ def test_a_payment_is_given_back_no_more_than_once(connection: Connection) -> No
     assert in_order(connection)
 
 
+@pytest.mark.parametrize("result", [DONE, None])
+def test_what_went_back_to_one_payment_or_is_on_its_way_there_is_not_sent_there_again(
+    connection: Connection, result: RefundResult | None
+) -> None:
+    rider = rider_with(connection, 1_000)
+    pay_in(connection, rider, 1_000)
+    first = out(connection, rider, 1_000)
+    if result is not None:
+        end(connection, first, result)
+    second = out(connection, rider, 500)
+    assert second.parts[0].payment_id != first.parts[0].payment_id
+    assert in_order(connection)
+
+
+def test_after_a_failure_another_payment_is_tried_before_it(connection: Connection) -> None:
+    rider = rider_with(connection, 1_000)
+    pay_in(connection, rider, 1_000)
+    first = out(connection, rider, 300)
+    end(connection, first, FAILED)
+    second = out(connection, rider, 1_100)
+    assert [part.amount_minor for part in second.parts] == [1_000, 100]
+    assert second.parts[1].payment_id == first.parts[0].payment_id
+    assert in_order(connection)
+
+
 def test_nothing_goes_back_beside_a_debt(connection: Connection) -> None:
     rider = rider_with(connection, 500)
     hold(connection, rider, "a", 500)

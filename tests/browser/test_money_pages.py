@@ -18,7 +18,7 @@ NARROW = ViewportSize(width=320, height=640)
 async def good(page: Page, name: str) -> None:
     """See whether a page fits a narrow phone and can be used by everybody, in both colours."""
     for scheme in ("light", "dark"):
-        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        await page.emulate_media(color_scheme=scheme)
         assert await violations(page) == [], f"{name}, {scheme}"
     await page.set_viewport_size(NARROW)
     assert await overflow_px(page) <= 0, name

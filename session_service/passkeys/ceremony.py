@@ -82,8 +82,8 @@ def user_handle(secret: bytes, rider_id: str) -> str:
 
 
 def short_name(rider_id: str) -> str:
-    """Return what a rider sees in the browser's list of passkeys and on the own page: enough to tell two apart."""
-    return f"Guest {rider_id[-4:]}"
+    """Return what tells a rider's accounts apart among the browser's passkeys and on the own page, in any language."""
+    return rider_id[-4:]
 
 
 # -- What browsers are asked for

@@ -49,6 +49,7 @@ HOLDS: Final[dict[str | None, str]] = {
     "released": _("%(amount)s was set aside at Start, and all of it is yours again."),
     "expired": _("%(amount)s was set aside at Start, and all of it is yours again."),
 }
+SPENT: Final = _("%(amount)s was set aside at Start, and all of it went towards the fare.")
 WAIVED: Final = _("Not charged")
 KINDS: Final = {"bike": _("Bike %(number)s"), "pod": _("Pod %(number)s")}
 
@@ -88,7 +89,7 @@ def told(language: Language, receipt: ReceiptOut) -> Told:
         times=_times(language, receipt),
         lines=[Row(_line(language, money, receipt, line), money.of(line.amount_minor)) for line in receipt.lines],
         sums=_sums(language, money, receipt),
-        hold=_(HOLDS[receipt.hold.ended]) % {"amount": money.of(receipt.hold.amount_minor)},
+        hold=_(_hold(receipt)) % {"amount": money.of(receipt.hold.amount_minor)},
         debt=_debt(language, money, receipt),
         evidence=[_proof(language, proof) for proof in receipt.evidence],
         number=receipt.session_id,
@@ -159,6 +160,11 @@ def _sums(language: Language, money: _Money, receipt: ReceiptOut) -> list[Row]:
     if receipt.refunded_minor:
         rows.append(Row(_("Given back to you"), money.of(receipt.refunded_minor)))
     return rows
+
+
+def _hold(receipt: ReceiptOut) -> str:
+    spent = receipt.hold.ended == "posted" and receipt.fare_minor >= receipt.hold.amount_minor
+    return SPENT if spent else HOLDS[receipt.hold.ended]
 
 
 def _debt(language: Language, money: _Money, receipt: ReceiptOut) -> str:

@@ -115,7 +115,7 @@ async def test_a_token_that_has_ended_is_a_stranger(api: Api, phone: Phone, ride
 async def test_nobody_is_asked_to_keep_an_account_before_the_first_ride(phone: Phone, rider: str) -> None:
     await phone.look("/account")
 
-    assert f"You are {short_name(id_of(rider))}" in phone.text
+    assert f"You are guest {short_name(id_of(rider))}" in phone.text
     assert KEEP not in phone.text
 
 

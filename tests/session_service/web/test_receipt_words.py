@@ -82,6 +82,7 @@ def test_a_debt_says_how_it_is_paid_until_it_is_paid(street: Street, bike: Devic
     owing = told(ENGLISH, receipt(street, session_id))
     assert owing.debt.startswith("€2.00 of it is not paid yet.")
     assert Row("Not covered by your wallet", "€2.00") in owing.sums
+    assert owing.hold == "€5.00 was set aside at Start, and all of it went towards the fare."
     owner = street.session(session_id).rider_id
     street.top_up(RiderIdentity(owner, nonce(street, owner)), 1_000)
     assert told(ENGLISH, receipt(street, session_id)).debt == ""

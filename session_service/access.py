@@ -68,6 +68,7 @@ TABLE: Final[dict[str, Who]] = {
     "GET /L/{label_id}/{signature}": Other.NOBODY,
     "POST /L/{label_id}/{signature}": Other.NOBODY,  # without money in a wallet it leads to where one pays
     "GET /s/{session_id}": Other.RIDER,
+    "GET /s/{session_id}/{action}": Other.NOBODY,  # it leads to the ride's page
     "POST /s/{session_id}/{action}": Other.RIDER,
     "GET /": Other.NOBODY,
     "GET /help": Other.NOBODY,
@@ -105,7 +106,7 @@ TABLE: Final[dict[str, Who]] = {
     "GET /v1/passkeys": Other.RIDER,
     "GET /v1/passkeys/options": Other.RIDER,
     "POST /v1/passkeys": Other.RIDER,
-    "DELETE /v1/passkeys/{passkey_id}": Other.RIDER,
+    "DELETE /v1/riders/me/passkeys/{passkey_id}": Other.RIDER,
     "GET /v1/passkeys/sign-ins/options": Other.NOBODY,
     "POST /v1/passkeys/sign-ins": Other.NOBODY,  # the passkey says who it is
     "GET /v1/wallet": Other.RIDER,

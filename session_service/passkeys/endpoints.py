@@ -68,7 +68,7 @@ async def add(context: InContext, rider: InRider, rules: InPasskeys, named: Once
     )
 
 
-@router.delete("/v1/passkeys/{passkey_id}", status_code=204)
+@router.delete("/v1/riders/me/passkeys/{passkey_id}", status_code=204)
 async def remove(context: InContext, rider: InRider, passkey_id: PasskeyId) -> Response:
     """Let a passkey be good no more. Delete it from the phone as well, or it will go on offering it."""
     now_ms = context.clock.now_ms()

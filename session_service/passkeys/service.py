@@ -67,7 +67,7 @@ class Passkeys:
         )
         known = repository.of_rider(connection, rider.id)
         if len(known) >= PASSKEYS_MAX:
-            msg = f"Remove one of the {PASSKEYS_MAX} first: DELETE /v1/passkeys/ID"
+            msg = f"Remove one of the {PASSKEYS_MAX} first: DELETE /v1/riders/me/passkeys/ID"
             raise TooManyPasskeysError(msg, limit=PASSKEYS_MAX)
         passkey = Passkey(
             id=clock.new_id(),

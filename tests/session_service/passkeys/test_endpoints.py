@@ -134,7 +134,7 @@ async def test_a_rider_sees_the_passkeys_without_their_keys(api: Api, phone: Aut
 async def test_a_removed_passkey_opens_nothing(api: Api, phone: Authenticator) -> None:
     token = await enrolled(api, phone)
     [shown] = (await api.get("/v1/passkeys", token)).json()["passkeys"]
-    path = f"/v1/passkeys/{shown['id']}"
+    path = f"/v1/riders/me/passkeys/{shown['id']}"
     assert problem(await api.http.delete(path, headers=signed(await api.rider()))) == (404, "not-found")
 
     assert (await api.http.delete(path, headers=signed(token))).status_code == 204
@@ -149,7 +149,7 @@ async def test_each_change_is_in_the_audit(api: Api, phone: Authenticator) -> No
     token = await enrolled(api, phone)
     [shown] = (await api.get("/v1/passkeys", token)).json()["passkeys"]
     await sign_in(api, phone)
-    await api.http.delete(f"/v1/passkeys/{shown['id']}", headers=signed(token))
+    await api.http.delete(f"/v1/riders/me/passkeys/{shown['id']}", headers=signed(token))
 
     def rows(connection: Any) -> list[tuple[Any, ...]]:
         found = connection.execute(text("SELECT actor, action, subject, why FROM audit WHERE action LIKE 'passkey%'"))

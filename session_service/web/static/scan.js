@@ -150,5 +150,4 @@ number.addEventListener("submit", (event) => {
   }, () => { ready(); show("nowhere"); }, PLACE);
 });
 
-box.hidden = false;
 start();

@@ -72,6 +72,20 @@ async def test_what_is_refused_for_another_reason_does_not(status: int) -> None:
     assert await Service(status=status).times(999, "POST", "/v1/sessions", token="a") == table.STARTS.amount
 
 
+@pytest.mark.parametrize(
+    ("form", "operation"),
+    [
+        ("/scan/number", "/v1/scans/number"),
+        ("/scan/photo", "/v1/scans"),
+        ("/wallet/top-ups", "/v1/wallet/top-ups"),
+        ("/wallet/refunds", "/v1/wallet/refunds"),
+    ],
+)
+def test_a_pages_form_is_limited_as_what_it_does(form: str, operation: str) -> None:
+    assert ROUTES["POST", form] == ROUTES["POST", operation]
+    assert ROUTES["POST", form]
+
+
 async def test_label_pages_are_scans() -> None:
     assert await Service(status=403).times(999, "GET", "/L/ABC/DEF") == 30
 

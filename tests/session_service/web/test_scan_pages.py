@@ -40,13 +40,13 @@ async def picture_of(town: Town, bike: SimulatedDevice) -> bytes:
     return (await town.world.ops("GET", f"/v1/ops/labels/{label_id}.png")).content
 
 
-async def upload(surfer: Surfer, photo: bytes, *, token: str | None = None) -> httpx.Response:
+async def upload(surfer: Surfer, photo: bytes, *, token: str = "", origin: str = "") -> httpx.Response:
     page = await surfer.open("/scan")
     [form] = [form for form in forms(page.text) if form.action == "/scan/photo"]
     fields = {**form.fields, "token": token or form.fields["token"]}
     del fields["photo"]
     headers = {
-        "Origin": origin_of(surfer.world.context.settings.public_url),
+        "Origin": origin or origin_of(surfer.world.context.settings.public_url),
         "Cookie": "; ".join(f"{name}={value}" for name, value in surfer.cookies.items()),
     }
     files = {"photo": ("photo.png", photo, "image/png")}
@@ -99,6 +99,14 @@ async def test_a_photograph_from_another_page_is_refused(town: Town) -> None:
 
     assert answer.status_code in {403, 409}
     assert "has to be loaded again" in answer.text
+
+
+async def test_a_photograph_that_another_site_sends_is_refused(town: Town) -> None:
+    bike = await a_bike(town)
+
+    answer = await upload(Surfer(town.world), await picture_of(town, bike), origin="https://evil.example")
+
+    assert answer.status_code == 403
 
 
 async def test_a_number_beside_the_thing_leads_to_its_labels_page(town: Town) -> None:

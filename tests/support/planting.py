@@ -14,6 +14,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 COPIED: Final = ("broker", "device_agent", "session_service", "simulators", "tests", "docs", "pyproject.toml")
+NOT_COPIED: Final = ("node_modules",)  # forty times the rest; what pages load of it is in vendor/
 PATIENCE_S: Final = 600
 """For a run of pytest: longer than any of ours takes on a slow machine."""
 
@@ -64,7 +65,7 @@ def copy_source(source: Path, folder: Path) -> None:
     """Copy the source from ``source`` (``ROOT``, or a copy of it) to ``folder``, with what Python compiled of it."""
     for name in COPIED:
         if (source / name).is_dir():
-            shutil.copytree(source / name, folder / name)
+            shutil.copytree(source / name, folder / name, ignore=shutil.ignore_patterns(*NOT_COPIED))
         else:
             shutil.copy2(source / name, folder)
 

@@ -25,7 +25,16 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.guards import of_agents, of_labels, of_operators, of_riders, of_the_broker, of_the_service
+from tests.guards import (
+    of_accounts,
+    of_agents,
+    of_labels,
+    of_operators,
+    of_pages,
+    of_riders,
+    of_the_broker,
+    of_the_service,
+)
 from tests.guards.guard import Guard
 from tests.support.planting import ROOT, Run, copy_source, plant, run_tests
 
@@ -36,6 +45,8 @@ GUARDS: Final = (
     *of_the_broker.GUARDS,
     *of_operators.GUARDS,
     *of_riders.GUARDS,
+    *of_pages.GUARDS,
+    *of_accounts.GUARDS,
 )
 AT_ONCE: Final = 2  # most machines have two cores, and some tests run a broker and a database of their own
 NICENESS: Final = 10

@@ -111,8 +111,8 @@ GUARDS: Final = (
     Guard(
         "request: whose key it is",
         IDEMPOTENCY,
-        "    scope = _caller(request) if caller is None else caller\n",
-        '    scope = ""\n',
+        "    scope = _scope(_caller(request) if caller is None else caller)\n",
+        '    scope = _scope("")\n',
         (WALLET_TESTS + "test_two_riders_may_use_the_same_key",),
     ),
     Guard(
@@ -125,8 +125,8 @@ GUARDS: Final = (
     Guard(
         "money: hold limit",
         MONEY,
-        "    if wallet.available_minor < amount_minor:\n",
-        "    if False:\n",
+        '    if wallet.available_minor < amount_minor:\n        msg = f"Top up',
+        '    if False:\n        msg = f"Top up',
         (MONEY_TESTS + "test_a_hold_that_exceeds_what_is_free_by_a_cent_is_refused_and_says_by_how_much",),
     ),
     Guard(

@@ -9,6 +9,8 @@ from tests.guards.guard import Guard
 GATEWAY: Final = "session_service/fleet/gateway.py"
 REPORTS: Final = "session_service/fleet/reports.py"
 REPORT_SQL: Final = "session_service/fleet/repository.py"
+RETURNS: Final = "session_service/fleet/returns.py"
+COMMAND_SQL: Final = "session_service/commands/repository.py"
 PROOFS: Final = "session_service/fleet/proofs.py"
 CLAIMS: Final = "session_service/fleet/claims.py"
 TLS: Final = "session_service/fleet/tls.py"
@@ -21,6 +23,7 @@ AUDIT: Final = "session_service/audit/verify.py"
 CHAIN: Final = "session_service/audit/chain.py"
 REVOCATION_TESTS: Final = "session_service/fleet/test_revocation.py::"
 GATEWAY_TESTS: Final = "session_service/fleet/test_gateway.py::"
+RETURN_TESTS: Final = "session_service/fleet/test_returns.py::"
 RULES_TESTS: Final = "session_service/sessions/test_evidence.py::"
 LIMIT_TESTS: Final = "session_service/limits/test_middleware.py::"
 HTTP_TESTS: Final = "session_service/test_bounded_http.py::"
@@ -91,6 +94,48 @@ GUARDS: Final = (
         "    if row is None or row.device_id != device_id:\n",
         "    if row is None:\n",
         (RULES_TESTS + "test_a_device_says_nothing_about_the_command_of_another",),
+    ),
+    Guard(
+        "birth: open commands alone are sent again",
+        COMMAND_SQL,
+        '        _IS_OPEN,\n        _COMMAND.c.deadline_at_ms > bindparam("after_"),\n',
+        '        _COMMAND.c.deadline_at_ms > bindparam("after_"),\n',
+        (RETURN_TESTS + "test_what_is_open_and_in_time_is_sent_again_and_nothing_else",),
+    ),
+    Guard(
+        "birth: commands in time alone are sent again",
+        COMMAND_SQL,
+        '        _IS_OPEN,\n        _COMMAND.c.deadline_at_ms > bindparam("after_"),\n',
+        "        _IS_OPEN,\n",
+        (RETURN_TESTS + "test_what_is_open_and_in_time_is_sent_again_and_nothing_else",),
+    ),
+    Guard(
+        "birth: a device's own commands alone are sent again",
+        COMMAND_SQL,
+        '        _COMMAND.c.device_id.in_(bindparam("devices_", expanding=True)),\n        _IS_OPEN,\n',
+        "        _IS_OPEN,\n",
+        (RETURN_TESTS + "test_nobody_else_gets_anything_and_who_goes_gets_nothing",),
+    ),
+    Guard(
+        "birth: counts once in a while",
+        RETURNS,
+        "max(now_ms, self._served_ms.get(device, 0) + GAP_MS)",
+        "now_ms",
+        (RETURN_TESTS + "test_births_count_once_a_second_and_none_is_lost",),
+    ),
+    Guard(
+        "birth: devices that wait",
+        RETURNS,
+        "        if len(self._due_ms) < WAITING_MAX:\n",
+        "        if True:\n",
+        (RETURN_TESTS + "test_a_flood_of_births_is_one_statement_and_a_bounded_memory",),
+    ),
+    Guard(
+        "birth: bytes",
+        RETURNS,
+        "        if len(payload) > MAX_BIRTH_BYTES:\n",
+        "        if False:\n",
+        (RETURN_TESTS + "test_what_is_no_birth_is_refused",),
     ),
     Guard(
         "evidence: signature",

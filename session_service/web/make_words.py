@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
@@ -51,7 +51,7 @@ def updated(code: str, wanted: Catalog) -> bytes:
     catalogue = read(code)
     catalogue.update(wanted, no_fuzzy_matching=True)
     for message in catalogue:
-        if message.pluralizable and not any(message.string or ()):
+        if message.pluralizable and not any(_forms(message)):
             message.string = ("",) * catalogue.num_plurals  # as many forms as the language has
     text = io.BytesIO()
     write_po(
@@ -68,7 +68,7 @@ def updated(code: str, wanted: Catalog) -> bytes:
 
 def untranslated(catalogue: Catalog) -> int:
     """Return how many texts have no words in a language yet."""
-    return sum(not message.string or "" in message.string for message in catalogue if message.id)
+    return sum(not all(_forms(message)) for message in catalogue if message.id)
 
 
 def main() -> None:
@@ -79,6 +79,11 @@ def main() -> None:
             continue
         (LOCALES / f"{code}.po").write_bytes(updated(code, wanted))
         sys.stdout.write(f"{code}: {len(wanted)} texts, {untranslated(read(code))} to translate\n")
+
+
+def _forms(message: Message) -> tuple[str, ...]:
+    said = message.string or ""
+    return (said,) if isinstance(said, str) else tuple(said)
 
 
 def _has_texts(folder: str) -> bool:

@@ -61,3 +61,14 @@ def test_every_text_has_the_plural_forms_of_its_language(code: str) -> None:
 @pytest.mark.parametrize("code", CODES)
 def test_collecting_again_changes_nothing(texts: Catalog, code: str) -> None:
     assert make_words.updated(code, texts) == (LOCALES / f"{code}.po").read_bytes()
+
+
+def test_what_is_new_is_counted_until_all_its_forms_are_said() -> None:
+    catalogue = Catalog(locale="de")
+    catalogue.add("Wallet", "Guthaben")
+    catalogue.add(("%(num)s bike", "%(num)s bikes"), ("%(num)s Rad", "%(num)s Räder"))
+    assert make_words.untranslated(catalogue) == 0
+
+    catalogue.add("Scan")
+    catalogue.add(("%(num)s pod", "%(num)s pods"), ("%(num)s Kabine", ""))
+    assert make_words.untranslated(catalogue) == 2

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, NamedTuple, cast
 
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
-from sqlalchemy import Connection, Integer, Text, bindparam, select, update
+from sqlalchemy import Connection, Integer, Text, bindparam, delete, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
@@ -36,7 +36,7 @@ class IdempotencyRow(SQLModel, table=True):
     scope: str = Field(primary_key=True, max_length=32)
     key: str = Field(primary_key=True, max_length=128)
     fingerprint: str = Field(max_length=64)
-    created_at_ms: int = big()
+    created_at_ms: int = big(index=True)
     status: int | None = Field(default=None, sa_type=Integer)
     answer: str | None = Field(default=None, sa_type=Text)
     session_id: str | None = Field(default=None, max_length=26)
@@ -203,6 +203,21 @@ def claim(
     if _CLAIM[connection.dialect.name].run(connection, values):
         return None
     return _of_same_request(named, cast("Row", _find(connection, named)))  # its conflict kept ours out
+
+
+FORGOTTEN_AT_ONCE: Final = 500  # a second: more than one instance ever answers in one
+_OLD: Final = (
+    select(_TABLE.c.scope, _TABLE.c.key)
+    .where(_TABLE.c.created_at_ms < bindparam("before_"))
+    .order_by(_TABLE.c.created_at_ms)
+    .limit(FORGOTTEN_AT_ONCE)
+)
+_FORGET: Final = delete(_TABLE).where(tuple_(_TABLE.c.scope, _TABLE.c.key).in_(_OLD))
+
+
+def forget_before(connection: Connection, before_ms: int) -> None:
+    """Forget answers that are older, a few at a time: nobody asks for them again, and they name riders."""
+    connection.execute(_FORGET, {"before_": before_ms})
 
 
 def answered(connection: Connection, named: Once) -> Answer | None:

@@ -125,6 +125,8 @@ class Settings(BaseSettings):
     lock_deadline_ms: int = Field(default=15_000, ge=500)  # a door that swings shut slowly
     stale_after_ms: int = Field(default=90_000, ge=1_000)  # three heartbeats missed: the device counts as offline
     cleaning_ms: int = Field(default=900_000, ge=0)  # then a pod is let again without a technician
+    answers_kept_ms: int = Field(default=604_800_000, ge=86_400_000)
+    """How long a request may be repeated under its Idempotency-Key. A week: a phone in a drawer asks again by then."""
     sweep_every_ms: int = Field(default=1_000, ge=50)
 
     @property

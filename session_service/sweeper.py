@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from session_service import idempotency
 from session_service.commands import service as commands
 from session_service.commands.dispatcher import Dispatcher
 from session_service.context import Context
@@ -56,6 +57,7 @@ class Sweeper:
         await self._sessions_due()
         await self._context.database.write(self._give_up_commands)
         await self._context.database.write(self._free_cleaned)
+        await self._context.database.write(self._forget)
 
     async def _sessions_due(self) -> None:
         now_ms = self._context.clock.now_ms()
@@ -71,4 +73,8 @@ class Sweeper:
     def _free_cleaned(self, connection: Connection) -> None:
         now_ms = self._context.clock.now_ms()
         devices.free_cleaned(connection, now_ms, self._context.settings.cleaning_ms)
+
+    def _forget(self, connection: Connection) -> None:
+        now_ms = self._context.clock.now_ms()
+        idempotency.forget_before(connection, now_ms - self._context.settings.answers_kept_ms)
         presence.forget_before(connection, now_ms - SIGHTING_KEPT_MS)

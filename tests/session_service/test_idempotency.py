@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from session_service.access import Role
 from session_service.devices import service as devices
+from session_service.idempotency import forget_before
 from session_service.labels.token import LabelKeys
 from session_service.operators import passwords
 from session_service.operators import service as operators
@@ -496,3 +497,16 @@ async def test_a_key_is_free_again_after_a_malformed_request(town: Town) -> None
     answer = await post(town, "/v1/wallet/top-ups", {"amount_minor": 500}, key)
 
     assert answer.status_code == 201
+
+
+async def test_old_answers_are_forgotten_and_newer_ones_stay(town: Town) -> None:
+    key, now_ms = a_key(), town.world.context.clock.now_ms()
+    first = await post(town, "/v1/scans", {"text": town.bike.device.label}, key)
+    rows = f"SELECT count(*) FROM idempotency WHERE key = '{key}'"  # noqa: S608
+
+    await town.world.context.database.write(lambda c: forget_before(c, now_ms))
+    kept = await town.world.scalar(rows)
+    await town.world.context.database.write(lambda c: forget_before(c, now_ms + 60_000))
+
+    assert first.is_success, first.text
+    assert (kept, await town.world.scalar(rows)) == (1, 0)

@@ -597,6 +597,7 @@ def _house() -> None:
         _string("session_id", 26, NULL),
         _integer("after_seq", NULL),
     )
+    op.create_index("ix_idempotency_created_at_ms", "idempotency", ["created_at_ms"])
 
 
 def _audit() -> None:

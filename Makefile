@@ -1,6 +1,6 @@
 # Unlatch. `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test check bench bench-web soak mutants docs words lock clean
+.PHONY: help setup setup-demo demo test check bench bench-web soak mutants docs pictures words lock clean
 
 BIN := .venv/bin
 # Two workers: most machines have two cores, and each worker runs a broker and a database of its own.
@@ -48,6 +48,9 @@ mutants: setup ## remove each guard of the code by itself, and see that a test f
 docs: setup-demo ## make the pages in docs/ again that are drawn from tables in the code
 	@$(BIN)/python docs/diagrams.py
 	@$(BIN)/python docs/access_page.py
+
+pictures: setup ## take the pictures of every screen of the riders' pages again, and write docs/pages.md (2 minutes)
+	@$(BIN)/python -m docs.pictures
 
 words: setup-demo ## collect the texts of the riders' pages into the catalogues, for translation
 	@$(BIN)/python -m session_service.web.make_words

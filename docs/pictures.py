@@ -45,7 +45,7 @@ Every screen, and each state that a rental can be in, taken from the running pro
 tries each of them: in light and dark, at 320 points, with text of twice the size, with axe, and against buttons that
 are too small.
 
-Pages follow the phone's language (English, German, Chinese) and its light or dark. Each works without JavaScript.
+Pages follow the phone's language (English, German, Chinese) and its light or dark.
 """
 
 

@@ -112,6 +112,20 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
     return FAILED if any(found.values()) else 0
 
 
+def _hand(arguments: argparse.Namespace, console: Console) -> int:
+    from simulators.hands import ask  # noqa: PLC0415
+
+    try:
+        facts = ask(arguments.dir, arguments.deed, arguments.device)
+    except OSError as error:
+        msg = f"No fleet listens in {arguments.dir} ({error}). Name the folder of one that runs: unlatch-sim up"
+        raise HouseError(msg) from error
+    for name, value in facts.items():
+        if name != "id":
+            console.print(f"{name}: {value}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
 def _payments(arguments: argparse.Namespace, _console: Console) -> int:
     from simulators import payments  # noqa: PLC0415
 
@@ -127,7 +141,7 @@ def _payments(arguments: argparse.Namespace, _console: Console) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="unlatch-sim", description="The whole of Unlatch on one machine.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_up, _add_fleet, _add_replay, _add_check, _add_payments):
+    for add in (_add_up, _add_fleet, _add_hand, _add_replay, _add_check, _add_payments):
         add(commands)
     return parser
 
@@ -168,6 +182,14 @@ def _add_fleet(commands: Commands) -> None:
     parser.add_argument(
         "--movement-ms", type=_whole(0, 10_000), default=0, help="how long a lock takes to move (default at once)"
     )
+
+
+def _add_hand(commands: Commands) -> None:
+    summary = "do to a device of a running fleet what a person's hand does, such as closing a bike's lock"
+    parser = _add(commands, _hand, summary, "unlatch-sim hand DIR/devices 0123456789 lock_by_hand")
+    parser.add_argument("dir", type=Path, help="the devices' folders")
+    parser.add_argument("device", help="its id")
+    parser.add_argument("deed", help="lock_by_hand, or another one of simulators/bodies.py")
 
 
 def _add_replay(commands: Commands) -> None:

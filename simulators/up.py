@@ -126,6 +126,8 @@ def _hold_to_account(house: House) -> None:
 def _show(house: House, device: Device, console: Console) -> None:
     console.print(f"\nService         {house.url}   (API: {house.url}/docs)", highlight=False)
     console.print(f"As a rider      {house.url}{urlsplit(device.label).path}", highlight=False, soft_wrap=True)
+    hand = f".venv/bin/unlatch-sim hand {house.devices_dir} {device.id} lock_by_hand"
+    console.print(f"Lock it by hand {hand}", highlight=False, soft_wrap=True)
     console.print(f"Operator token  {house.operator_token}", highlight=False)
     console.print(f"Files and logs  {house.directory}", highlight=False, soft_wrap=True)
     console.print(f"Label of {device.kind} {device.number}:", highlight=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from simulators import hands
 from simulators.cli import main
 
 
@@ -16,7 +17,7 @@ def signals() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
-@pytest.mark.parametrize("command", ["up", "fleet", "replay", "check", "payments"])
+@pytest.mark.parametrize("command", ["up", "fleet", "hand", "replay", "check", "payments"])
 def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
@@ -33,6 +34,7 @@ def test_every_command_has_help_with_an_example(command: str, capsys: pytest.Cap
         ["up", "--port", "http"],
         ["fleet", "somewhere"],
         ["fleet", "somewhere", "--broker", "localhost"],
+        ["hand", "somewhere", "0123456789"],
         ["replay", "somewhere"],
         ["replay", "somewhere", "--out", "x", "--speed", "0"],
         ["replay", "somewhere", "--out", "x", "--trips", "-3"],
@@ -54,6 +56,24 @@ def test_a_replay_of_nothing_says_what_it_needs(tmp_path: Path, capsys: pytest.C
 def test_a_fleet_of_nothing_says_where_fleets_come_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fleet", str(tmp_path), "--broker", "127.0.0.1:1"]) == 1
     assert "has no devices; `unlatch-sim up` makes" in capsys.readouterr().out
+
+
+def test_a_hand_on_a_fleet_that_does_not_run_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["hand", str(tmp_path), "0123456789", "lock_by_hand"]) == 1
+    assert "No fleet listens in" in capsys.readouterr().out
+
+
+def test_a_hand_does_what_is_said_and_tells_what_it_felt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(root: Path, deed: str, device: str) -> hands.Facts:
+        assert (root, deed, device) == (tmp_path, "lock_by_hand", "0123456789")
+        return {"id": 0, "bolt": "closed"}
+
+    monkeypatch.setattr(hands, "ask", ask)
+
+    assert main(["hand", str(tmp_path), "0123456789", "lock_by_hand"]) == 0
+    assert capsys.readouterr().out == "bolt: closed\n"
 
 
 def test_a_check_of_no_database_says_which_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,11 +19,11 @@ from session_service.web import (
 
 ROUTERS: Final = (
     label_page.router,
+    receipt_pages.router,  # before the next: a receipt's file is no button of a ride
     session_pages.router,
     scan_pages.router,
     nearby_pages.router,
     wallet_pages.router,
-    receipt_pages.router,
     account_pages.router,
     home_pages.router,
     static_files.router,

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
@@ -93,6 +93,14 @@ def meter_ms(session: Session, now_ms: int) -> int:
 async def session_page(visit: InVisit, sessions: InRules, session_id: SessionId) -> HTMLResponse:
     """Show a rider's session as it stands."""
     return await _page(visit, sessions, session_id)
+
+
+@router.get("/s/{session_id}/{action}")
+async def back_to_session(request: Request, session_id: SessionId, action: str) -> Response:
+    """Lead back from the address of a form, where a reload or another language asks for a page."""
+    del action
+    query = request.url.query
+    return seeother(f"/s/{session_id}?{query}" if query else f"/s/{session_id}")
 
 
 @router.post("/s/{session_id}/{action}")

@@ -5,7 +5,8 @@ const PATIENCE_MS = 15_000; // of one try: the service waits for the lock itself
 const RETRY_MS = [1_000, 2_000, 4_000, 8_000]; // the form's key makes it happen once, however often it arrives
 const FIX_MS = 3_000; // a rider waits for the lock, not for satellites
 const FIX_AGE_MS = 30_000;
-const POLL_MS = 3_000; // where no stream is to be had
+const POLL_MS = 3_000; // where no stream is to be had, or no answer came
+const QUIET_MS = 4_000; // a stream that breaks off is back within 3 s where there is a connection
 const TICK_MS = 1_000;
 const MAX_WAIT_MS = 2_147_000_000; // what a timer can hold (24 days); a longer one would end at once
 
@@ -13,12 +14,14 @@ const said = document.getElementById("said");
 const tell = (text) => { said.textContent = text; };
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-let stream = null, poll = 0, step = 0, shown = performance.now(), asking = null;
+let stream = null, poll = 0, step = 0, again = 0, quiet = 0, shown = performance.now(), asking = null;
 
 async function ask(url, options = {}, tries = 0) {
   for (let n = 0; ; n += 1) {
     try {
-      return await fetch(url, { ...options, signal: AbortSignal.timeout(PATIENCE_MS) });
+      const response = await fetch(url, { ...options, signal: AbortSignal.timeout(PATIENCE_MS) });
+      if (response.status < 500 || response.headers.has("Content-Language")) return response; // all pages of ours have that
+      throw new Error(`${response.status} from somebody between`);
     } catch (error) {
       if (n >= tries) throw error;
       tell(said.dataset.noConnection);
@@ -41,8 +44,8 @@ async function show(response, push) {
   const focused = document.activeElement?.id;
   document.querySelector("main").replaceWith(document.adoptNode(main));
   document.title = fresh.title;
-  if (push && url.pathname !== location.pathname) {
-    history.pushState(null, "", url);
+  if (push) {
+    if (response.redirected && url.pathname !== location.pathname) history.pushState(null, "", url); // no form's address
     scrollTo(0, 0);
   }
   for (const id of opened) if (id) document.getElementById(id)?.setAttribute("open", "");
@@ -54,9 +57,17 @@ async function show(response, push) {
 
 async function refresh() {
   if (asking) return asking; // one at a time; what comes meanwhile is in its answer, or in the next
-  asking = ask(location.href, { headers: { Accept: "text/html" } })
-    .then((response) => show(response, false))
-    .catch(() => old(true))
+  const here = location.href;
+  asking = ask(here, { headers: { Accept: "text/html" } })
+    .then((response) => {
+      if (response.status >= 500) throw new Error("what is on the screen is worth more");
+      return location.href === here && show(response, false);
+    })
+    .catch(() => {
+      old(true);
+      clearTimeout(again);
+      again = setTimeout(refresh, POLL_MS);
+    })
     .finally(() => { asking = null; });
   return asking;
 }
@@ -117,13 +128,15 @@ function live() {
   shown = performance.now();
   stream?.close();
   clearInterval(poll);
-  clearTimeout(step);
+  for (const timer of [step, again, quiet]) clearTimeout(timer);
+  quiet = 0;
   stream = null;
   if (events) {
     stream = new EventSource(events);
     stream.addEventListener("session", (event) => { if (Number(event.lastEventId) > Number(version)) refresh(); });
-    stream.addEventListener("open", () => old(false));
+    stream.addEventListener("open", () => { clearTimeout(quiet); quiet = 0; old(false); });
     stream.addEventListener("error", () => {
+      quiet ||= setTimeout(() => old(true), QUIET_MS);
       if (stream?.readyState !== EventSource.CLOSED) return;
       clearInterval(poll);
       poll = setInterval(refresh, POLL_MS);
@@ -166,6 +179,7 @@ function span(ms) {
 addEventListener("online", refreshIfLive);
 addEventListener("pageshow", (event) => { if (event.persisted) refresh(); });
 addEventListener("popstate", refresh);
+document.addEventListener("resume", refreshIfLive); // frozen before (Page Lifecycle)
 document.addEventListener("stale", refresh); // says notify.js
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refreshIfLive(); });
 addEventListener("offline", () => old(true));

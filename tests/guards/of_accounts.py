@@ -131,6 +131,11 @@ GUARDS: Final = (
         "    wallet = ledger.lock_wallet(connection, rider.id, rider.nonce)",
         "    wallet = ledger.lock_wallet(connection, rider.id)",
         (REFUSAL_TESTS + "test_not_with_a_token_that_has_ended",),
+        (
+            Change(
+                ACCOUNTS, "riders.end_tokens(connection, rider)", "riders.repository.token_nonce(connection, rider.id)"
+            ),
+        ),
     ),
     Guard(
         "erasure: a session that is not over",

@@ -7,9 +7,9 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
 help: ## list these targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-setup: ## install everything that is missing (Debian packages by apt, Python packages into .venv)
+setup: ## install everything that is missing (packages of Debian by apt, of Python into .venv, and of npm)
 	@deploy/setup all
 
 setup-demo:
@@ -18,7 +18,7 @@ setup-demo:
 demo: setup-demo ## run the whole system here, ride once as a check, and stay up until Ctrl-C
 	@$(BIN)/unlatch-sim up
 
-test: setup ## run all tests, with real brokers and both databases
+test: setup ## run all tests, with real brokers, both databases and a browser
 	@$(PYTEST)
 
 check: setup ## run the linters, the type checker, the layer rules and the tests that need no server

@@ -16,7 +16,7 @@ from playwright.async_api import Browser, expect
 
 from simulators.hands import Hands
 from simulators.riders import Api
-from tests.support.browser import PATIENCE_S, BrowserHouse, Phone, chromium, new_phone
+from tests.support.browser import BIKES, PATIENCE_S, PODS, BrowserHouse, Phone, chromium, new_phone
 
 expect.set_options(timeout=PATIENCE_S * 1000)
 
@@ -34,9 +34,15 @@ def house_settings() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def house(house_settings: dict[str, str]) -> Iterator[BrowserHouse]:
+def bikes_and_pods() -> tuple[int, int]:
+    """Return how many of each the module's house has."""
+    return BIKES, PODS
+
+
+@pytest.fixture(scope="module")
+def house(house_settings: dict[str, str], bikes_and_pods: tuple[int, int]) -> Iterator[BrowserHouse]:
     with BrowserHouse(house_settings) as made:
-        made.open()
+        made.open(*bikes_and_pods)
         yield made
         if mistakes := made.mistakes():
             pytest.fail(f"the service has made a mistake:\n{mistakes}", pytrace=False)

@@ -6,31 +6,15 @@ import asyncio
 import re
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Route, expect
 
-from simulators.folders import Device
 from simulators.hands import Hands
-from simulators.riders import Api, Rider
+from simulators.riders import Api
 from tests.browser.conftest import GetPhone
+from tests.browser.rides import in_state, ride_off, sessions_of
 from tests.support.browser import BrowserHouse, path_of, settled
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
-
-FAR_DEG = 0.01  # about a kilometre: no ride that is undone
-
-
-async def in_state(page: Page, name: str) -> None:
-    await expect(page.locator("main")).to_have_attribute("data-state", name)
-
-
-async def ride_off(hands: Hands, bike: Device) -> None:
-    await hands.do(bike.id, "move", lat=bike.position.lat + FAR_DEG, lon=bike.position.lon)
-
-
-async def sessions_of(api: Api, rider: Rider) -> list[dict[str, object]]:
-    listed = await api.get("/v1/sessions", rider.token)
-    sessions: list[dict[str, object]] = listed["sessions"]
-    return sessions
 
 
 async def test_start_pressed_twice_on_two_tabs_is_one_session(

@@ -126,6 +126,8 @@ TABLE: Final[dict[str, Who]] = {
     "POST /v1/sessions/{session_id}/problems": Other.RIDER,
     "POST /v1/payments/sandbox/webhooks": Other.PROVIDER,
     # Devices and their labels
+    "GET /v1/ops/fleet": Role.VIEWER,
+    "GET /v1/ops/fleet/events": Role.VIEWER,
     "GET /v1/ops/devices": Role.VIEWER,
     "GET /v1/ops/devices/{device_id}": Role.VIEWER,
     "POST /v1/ops/devices": Role.OPERATOR,
@@ -136,6 +138,12 @@ TABLE: Final[dict[str, Who]] = {
     "POST /v1/ops/devices/{device_id}/maintenance": Role.TECHNICIAN,
     "POST /v1/ops/devices/{device_id}/ready": Role.TECHNICIAN,
     "POST /v1/ops/devices/{device_id}/alerts/{kind}/clear": Role.TECHNICIAN,
+    "GET /v1/ops/alerts": Role.VIEWER,
+    "GET /v1/ops/alerts/{alert_id}": Role.VIEWER,
+    "POST /v1/ops/alerts/{alert_id}/acknowledge": Role.TECHNICIAN,
+    "POST /v1/ops/alerts/{alert_id}/assign": Role.TECHNICIAN,
+    "POST /v1/ops/alerts/{alert_id}/mute": Role.TECHNICIAN,
+    "POST /v1/ops/alerts/{alert_id}/clear": Role.TECHNICIAN,
     COMMANDS: Role.TECHNICIAN,
     OPEN_FROM_AFAR: Role.OPERATOR,
     "GET /v1/ops/devices/{device_id}/commands": Role.VIEWER,
@@ -156,6 +164,8 @@ TABLE: Final[dict[str, Who]] = {
     "GET /v1/ops/labels/{label_id}.png": Role.TECHNICIAN,
     "GET /v1/ops/labels/{label_id}.svg": Role.TECHNICIAN,
     # Operators
+    "GET /ops": Other.NOBODY,  # the page itself; what it shows it asks the API for
+    "GET /ops/{path:path}": Other.NOBODY,
     "POST /v1/ops/sign-ins": Other.NOBODY,
     "GET /v1/ops/sign-ins/current": Role.VIEWER,
     "DELETE /v1/ops/sign-ins/current": Role.VIEWER,
@@ -171,6 +181,9 @@ TABLE: Final[dict[str, Who]] = {
     "GET /v1/ops/sessions": Role.VIEWER,
     "POST /v1/ops/sessions/{session_id}/end": Role.OPERATOR,
     "POST /v1/ops/sessions/{session_id}/decide": Role.OPERATOR,
+    "GET /v1/ops/sessions/{session_id}/case": Role.OPERATOR,  # it shows a rider's wallet
+    "POST /v1/ops/sessions/{session_id}/decisions/preview": Role.OPERATOR,
+    "POST /v1/ops/sessions/{session_id}/decisions": Role.OPERATOR,
     "GET /v1/ops/ledger/check": Role.VIEWER,
     "GET /v1/ops/ledger/accounts/{account_id}": Role.OPERATOR,  # a rider's payments are the rider's own matter
 }

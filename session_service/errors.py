@@ -86,6 +86,22 @@ class ConflictError(Problem):
     title = "This cannot be done now"
 
 
+class ChangedMeanwhileError(Problem):
+    """What the caller saw is not how things stand any more (RFC 9110 section 13.1.1). Extra: how they stand."""
+
+    status = 412
+    type = "changed-meanwhile"
+    title = "It has changed since you looked"
+
+
+class VersionNeededError(Problem):
+    """The request does not say which version of things it is about (RFC 6585 section 3)."""
+
+    status = 428
+    type = "version-needed"
+    title = "Say which version you have seen"
+
+
 class TooManyRequestsError(Problem):
     """The caller has asked more often than the table of limits allows (RFC 6585 section 4).
 

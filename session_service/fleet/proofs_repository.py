@@ -13,7 +13,7 @@ from session_service.commands.model import CommandRow, CommandTable
 from session_service.database import every, table_of
 from session_service.fleet.model import ReportRow, ReportTable
 from session_service.ledger.model import Posting, Transfer
-from session_service.ledger.service import FARE
+from session_service.ledger.service import CHARGE, FARE
 from session_service.pki.model import DeviceKey
 from session_service.sessions.model import Session, SessionEvent, SessionEventTable, SessionTable
 
@@ -93,7 +93,7 @@ def _taken(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
         .join_from(_TRANSFER, _POSTING, _POSTING.c.transfer_id == _TRANSFER.c.id)
         .where(
             _TRANSFER.c.session_id.in_(ids),
-            _TRANSFER.c.kind == FARE,
+            _TRANSFER.c.kind.in_((FARE, CHARGE)),
             _POSTING.c.credit_account.startswith("revenue:"),
         )
         .group_by(_TRANSFER.c.session_id)

@@ -28,6 +28,7 @@ from session_service.riders.token import SIGN_IN
 FARE: Final = "fare"
 CHARGE: Final = "charge"
 REFUND: Final = "refund"
+WRITE_OFF: Final = "write-off"
 
 _OUR_ACCOUNTS: Final = {
     rules.provider_account("sandbox"): AccountKind.PROVIDER,
@@ -223,7 +224,8 @@ def refund(  # noqa: PLR0913 - the facts of one decision
     if (legs := first_legs(connection, transfer)) is not None:
         return _settlement(hold.rider_id, legs)
     sums = repository.session_sums(connection, session_id)
-    rules.check_refund(amount_minor, sums.get(FARE, 0) + sums.get(CHARGE, 0), sums.get(REFUND, 0))
+    given_back_minor = sums.get(REFUND, 0) + sums.get(WRITE_OFF, 0)
+    rules.check_refund(amount_minor, sums.get(FARE, 0) + sums.get(CHARGE, 0), given_back_minor)
     credited = rules.credit(hold.balances, amount_minor)
     repository.add_transfer(connection, transfer.model_dump())
     legs = rules.credit_legs(hold.rider_id, rules.ADJUSTMENT, credited)
@@ -231,6 +233,38 @@ def refund(  # noqa: PLR0913 - the facts of one decision
     repository.save_wallet(connection, hold.rider_id, credited.after)
     audit.record(
         connection, at_ms=at_ms, actor=actor, action="session.refund", subject=f"session:{session_id}", why=why
+    )
+    return Settlement(credited.to_wallet_minor, credited.to_debt_minor)
+
+
+def write_off(  # noqa: PLR0913 - the facts of one decision
+    connection: Connection, *, session_id: str, amount_minor: int, key: str, at_ms: int, actor: str, why: str
+) -> Settlement:
+    """Ask no more for what a rider owes for a session, or for a part of it; nothing reaches the wallet.
+
+    Repeated with the same key and content, give the first result.
+
+    Raises:
+        NotFoundError: the session never had a hold.
+        RefundTooLargeError: more than the rider owes, or than was charged and not yet given back.
+        TransferConflictError: the key has been used with other content.
+    """
+    hold = _lock_session(connection, session_id)
+    transfer = new_transfer(WRITE_OFF, key, session_id, at_ms, amount_minor)
+    if (legs := first_legs(connection, transfer)) is not None:
+        return _settlement(hold.rider_id, legs)
+    sums = repository.session_sums(connection, session_id)
+    charged_minor = sums.get(FARE, 0) + sums.get(CHARGE, 0)
+    given_back_minor = sums.get(REFUND, 0) + sums.get(WRITE_OFF, 0)
+    owed_minor = min(hold.balances.debt_minor, rules.refundable(charged_minor, given_back_minor))
+    rules.check_refund(amount_minor, owed_minor, 0)
+    credited = rules.credit(hold.balances, amount_minor)
+    repository.add_transfer(connection, transfer.model_dump())
+    legs = rules.credit_legs(hold.rider_id, rules.ADJUSTMENT, credited)
+    repository.add_legs(connection, transfer.id, hold.currency, legs)
+    repository.save_wallet(connection, hold.rider_id, credited.after)
+    audit.record(
+        connection, at_ms=at_ms, actor=actor, action="session.write_off", subject=f"session:{session_id}", why=why
     )
     return Settlement(credited.to_wallet_minor, credited.to_debt_minor)
 

@@ -47,6 +47,14 @@ class Because:
     occupied: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """That a rider agreed to pay for a session whose hold had ended, as ``actor`` wrote it down in ``why``."""
+
+    actor: str
+    why: str
+
+
 def advance(connection: Connection, session: Session, event: Event, because: Because, **values: Any) -> Change:  # noqa: ANN401 - columns
     """Make one move and return it. ``values`` are columns that change with it; ``session`` is brought up to date.
 
@@ -96,18 +104,31 @@ def change_of(row: SessionEvent) -> Change:
 
 
 def end(
-    connection: Connection, session: Session, event: Event, because: Because, *, charged: bool = True
+    connection: Connection,
+    session: Session,
+    event: Event,
+    because: Because,
+    *,
+    charged: bool = True,
+    agreed: Agreed | None = None,
 ) -> tuple[Change, ...]:
     """End a session by ``event``: reckon the fare, post it, and leave the device as its kind asks for.
 
-    With ``charged=False`` nothing is paid, whatever the evidence says.
+    With ``charged=False`` nothing is paid, whatever the evidence says. A hold that has ended is no more charged from,
+    unless its rider has ``agreed``.
     """
     ride = ride_of(session) if charged else replace(ride_of(session), started_ms=None)
     settled = settle(ride, event, because.at_ms, because.place)
     in_review = session.state == SessionState.REVIEW
     values = _result(settled) | {"last_evidence_at_ms": because.at_ms}
     settling = _moved(session, event, because, values)
-    paid = {"paid_minor": _pay(connection, session, settled, because, in_review=in_review), "act_at_real_ms": None}
+    late = in_review and repository.hold_end(connection, session.hold_id) is not None
+    pay = (
+        _pay_late(connection, session, settled, because, agreed)
+        if late
+        else _pay(connection, session, settled, because)
+    )
+    paid = {"paid_minor": pay, "act_at_real_ms": None}
     closed = _moved(session, Event.SETTLED, replace(because, journal_id=None, report_seq=None), paid)
     _store(connection, session, [settling, closed], values | paid)
     if event is Event.LOCKED_LATE:
@@ -164,9 +185,25 @@ def _result(settled: Settled) -> dict[str, Any]:
     }
 
 
-def _pay(connection: Connection, session: Session, settled: Settled, because: Because, *, in_review: bool) -> int:
-    if in_review and repository.hold_end(connection, session.hold_id) is not None:
-        return 0  # it was released before, and nobody is charged in silence
+def _pay_late(
+    connection: Connection, session: Session, settled: Settled, because: Because, agreed: Agreed | None
+) -> int:
+    if agreed is None or settled.fare.total_minor == 0:
+        return 0  # the hold was released before, and nobody is charged in silence
+    paid = ledger.charge_after_release(
+        connection,
+        session_id=session.id,
+        amount_minor=settled.fare.total_minor,
+        revenue_account=f"revenue:{session.kind}",
+        key=f"charge:{session.id}",
+        at_ms=because.at_ms,
+        actor=agreed.actor,
+        why=agreed.why,
+    )
+    return paid.paid_minor
+
+
+def _pay(connection: Connection, session: Session, settled: Settled, because: Because) -> int:
     if settled.fare is NOTHING or settled.fare.total_minor == 0:
         ledger.release_hold(connection, session.hold_id, kind=HoldEndKind.RELEASED, at_ms=because.at_ms)
         return 0

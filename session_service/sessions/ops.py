@@ -4,37 +4,44 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from session_service import audit
 from session_service.context import InContext
-from session_service.idempotency import Answer, OnceOf, answer_once
+from session_service.errors import VersionNeededError
+from session_service.idempotency import Answer, OnceOf, answer_once, answered
 from session_service.operators.endpoints import InOperator
-from session_service.sessions import repository
+from session_service.sessions import decisions, previews, repository
 from session_service.sessions.asking import InRules
+from session_service.sessions.case import case_of, decided
+from session_service.sessions.case_schemas import CaseDecisionIn, CaseOut, DecidedOut, shown
 from session_service.sessions.endpoints import SessionId
 from session_service.sessions.live import InLive
 from session_service.sessions.machine import SessionState
-from session_service.sessions.model import Session
-from session_service.sessions.schemas import DecisionIn, EndIn, OpsSessionOut, SessionOut
+from session_service.sessions.schemas import DecisionIn, EndIn, OpsSessionOut
 from session_service.sessions.service import Moved
 
 router = APIRouter(tags=["operations"])
 
 PAGE_MAX: Final = 500
 
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        pattern=r'^"[0-9a-f]{16}"$',
+        max_length=18,
+        description="The version of the case that was seen, in quotes, as its ETag has it; 428 without.",
+    ),
+]
+
 
 class OpsSessionsOut(BaseModel):
     """Sessions, newest first."""
 
     sessions: list[OpsSessionOut]
-
-
-def shown(row: Session) -> OpsSessionOut:
-    """Return a session as operators see it."""
-    return OpsSessionOut(**SessionOut.of(row).model_dump(), rider_id=row.rider_id, device_id=row.device_id)
 
 
 @router.get("/v1/ops/sessions")
@@ -87,6 +94,71 @@ async def decide(
     def unit(connection: Connection) -> Answer:
         done.append(sessions.decide(connection, session_id, operator.actor, wish.ended_at_ms))
         return _audited(connection, context.clock.now_ms(), operator.actor, "decide session", session_id, wish.reason)
+
+    response = await answer_once(context.database, named, context.clock.now_ms(), unit)
+    live.tell(change for moved in done for change in moved.changes)
+    return response
+
+
+@router.get("/v1/ops/sessions/{session_id}/case")
+async def case(context: InContext, _operator: InOperator, session_id: SessionId, response: Response) -> CaseOut:
+    """Show all that is known of a session, its money, and what may be decided about it. The ETag is its version."""
+    found = await context.database.read(lambda c: case_of(c, decisions.look(c, session_id)))
+    response.headers["ETag"] = f'"{found.version}"'
+    return found
+
+
+@router.post("/v1/ops/sessions/{session_id}/decisions/preview", response_model=DecidedOut)
+async def preview(
+    context: InContext,
+    sessions: InRules,
+    operator: InOperator,
+    named: OnceOf,
+    session_id: SessionId,
+    wish: CaseDecisionIn,
+) -> Response:
+    """Show what a decision would do, posting by posting, and do nothing: it is decided and undone again."""
+
+    def tried(connection: Connection) -> DecidedOut:
+        before = previews.made(connection, session_id)
+        decision = wish.decision()
+        decisions.decide(connection, sessions, context.clock, session_id, decision, operator.actor, None)
+        return decided(connection, session_id, before)
+
+    if (stored := await context.database.read(lambda c: answered(c, named))) is not None:
+        return stored.response()
+    shows = Answer.of(200, await previews.undone(context.database, tried))
+    return await answer_once(context.database, named, context.clock.now_ms(), lambda _: shows)
+
+
+@router.post("/v1/ops/sessions/{session_id}/decisions", response_model=DecidedOut)
+async def decide_case(
+    context: InContext,
+    sessions: InRules,
+    live: InLive,
+    operator: InOperator,
+    named: OnceOf,
+    session_id: SessionId,
+    wish: CaseDecisionIn,
+    seen: IfMatch = None,
+) -> Response:
+    """Decide about a session as it was seen: close a case, charge as its rider agreed, write off, or give back.
+
+    ``If-Match`` is the version that was looked at. If it has changed, the answer is 412 with how things stand.
+    """
+    if seen is None:
+        msg = "Send the ETag of GET /v1/ops/sessions/ID/case as If-Match."
+        raise VersionNeededError(msg)
+    done: list[Moved] = []
+
+    def unit(connection: Connection) -> Answer:
+        before = previews.made(connection, session_id)
+        decision = wish.decision()
+        version = seen.strip('"')
+        done.append(
+            decisions.decide(connection, sessions, context.clock, session_id, decision, operator.actor, version)
+        )
+        return Answer.of(200, decided(connection, session_id, before))
 
     response = await answer_once(context.database, named, context.clock.now_ms(), unit)
     live.tell(change for moved in done for change in moved.changes)

@@ -66,14 +66,14 @@ def _evidence(connection: Connection, session: Session) -> list[EvidenceOut]:
             at=rfc3339(proof.at_ms),
             journal_id=proof.journal_id,
             seq=proof.seq,
-            key_id=_signed_by(proof.token),
+            key_id=signed_by(proof.token),
             received_at=rfc3339(proof.received_at_ms),
         )
         for proof in receipts_repository.evidence(connection, session.id)
     ]
 
 
-def _signed_by(token: str) -> str | None:
+def signed_by(token: str) -> str | None:
     """Return the id of the key that a stored report names; it was verified before it was stored."""
     try:
         return jws.take_apart(token.encode()).header.kid

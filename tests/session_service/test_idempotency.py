@@ -154,6 +154,32 @@ async def a_cleared_alert(town: Town) -> tuple[str, Any, Any]:
     return f"/v1/ops/devices/{device_id}/alerts/jammed/clear", WHY, OTHER_WHY
 
 
+async def an_alert(town: Town, verb: str) -> str:
+    """Return the path of something to do about an alert, which is asked for with its version."""
+    device_id, context = (await connected(town)).device.id, town.world.context
+    await context.database.write(lambda c: devices.open_alert(c, device_id, "jammed", "a test", 1))
+    alert_id = await town.world.scalar(f"SELECT id FROM device_alert WHERE device_id = '{device_id}'")  # noqa: S608
+    path = f"/v1/ops/alerts/{alert_id}/{verb}"
+    _asked_by[path] = {**town.world.operator, "If-Match": '"1"'}
+    return path
+
+
+async def an_acknowledged_alert(town: Town) -> tuple[str, Any, Any]:
+    return await an_alert(town, "acknowledge"), {}, WHY
+
+
+async def an_assigned_alert(town: Town) -> tuple[str, Any, Any]:
+    return await an_alert(town, "assign"), {"assignee": None}, {"assignee": None, **WHY}
+
+
+async def a_muted_alert(town: Town) -> tuple[str, Any, Any]:
+    return await an_alert(town, "mute"), {"minutes": 5, **WHY}, {"minutes": 6, **WHY}
+
+
+async def a_dismissed_alert(town: Town) -> tuple[str, Any, Any]:
+    return await an_alert(town, "clear"), WHY, OTHER_WHY
+
+
 async def a_label(town: Town) -> tuple[str, Any, Any]:
     return f"/v1/ops/devices/{(await connected(town)).device.id}/labels", {}, None
 
@@ -231,6 +257,20 @@ async def a_decision(town: Town) -> tuple[str, Any, Any]:
 
     await context.database.write(to_review)
     return f"/v1/ops/sessions/{session_id}/decide", WHY, OTHER_WHY
+
+
+async def a_previewed_decision(town: Town) -> tuple[str, Any, Any]:
+    path, _, _ = await a_decision(town)
+    path = path.replace("/decide", "/decisions/preview")
+    return path, {"choice": "no_charge", **WHY}, {"choice": "no_charge", **OTHER_WHY}
+
+
+async def a_case_decision(town: Town) -> tuple[str, Any, Any]:
+    path, body, other = await a_previewed_decision(town)
+    path = path.removesuffix("/preview")
+    case = await town.world.client.get(path.replace("/decisions", "/case"), headers=town.world.operator)
+    _asked_by[path] = {**town.world.operator, "If-Match": case.headers["ETag"]}
+    return path, body, other
 
 
 async def a_person(town: Town) -> str:
@@ -354,6 +394,10 @@ CASES: Final[dict[str, Prepare]] = {
     "/v1/ops/devices/{device_id}/maintenance": a_maintenance,
     "/v1/ops/devices/{device_id}/ready": a_ready,
     "/v1/ops/devices/{device_id}/alerts/{kind}/clear": a_cleared_alert,
+    "/v1/ops/alerts/{alert_id}/acknowledge": an_acknowledged_alert,
+    "/v1/ops/alerts/{alert_id}/assign": an_assigned_alert,
+    "/v1/ops/alerts/{alert_id}/mute": a_muted_alert,
+    "/v1/ops/alerts/{alert_id}/clear": a_dismissed_alert,
     "/v1/ops/devices/{device_id}/labels": a_label,
     "/v1/ops/labels/{label_id}/revoke": a_revocation,
     "/v1/ops/labels/{label_id}/mounted": a_mounted_label,
@@ -369,6 +413,8 @@ CASES: Final[dict[str, Prepare]] = {
     "/v1/ops/approvals/{approval_id}/decline": a_refusal,
     "/v1/ops/sessions/{session_id}/end": an_end,
     "/v1/ops/sessions/{session_id}/decide": a_decision,
+    "/v1/ops/sessions/{session_id}/decisions/preview": a_previewed_decision,
+    "/v1/ops/sessions/{session_id}/decisions": a_case_decision,
 }
 WITHOUT_KEY: Final = {"/v1/payments/sandbox/webhooks"}  # a provider's message has an id of its own
 

@@ -1,0 +1,81 @@
+"""Cases over HTTP, on both databases: the preview is the deed, and the second of two people sees why."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any
+
+import httpx
+import pytest
+
+from session_service.access import Role
+from tests.support.people import signed_in
+from tests.support.world import World
+
+pytestmark = pytest.mark.server
+
+
+async def a_ride(town: World) -> str:
+    device, rider = await town.device(), await town.rider()
+    session_id = str((await rider.start(device.device.label)).json()["id"])
+    await asyncio.sleep(0.01)
+    await town.ops("POST", f"/v1/ops/sessions/{session_id}/end", reason="a test")
+    return session_id
+
+
+async def post(town: World, path: str, body: Any, *, seen: str = "", key: str = "") -> httpx.Response:
+    headers = {**town.operator, "Idempotency-Key": key or secrets.token_urlsafe(18)}
+    headers |= {"If-Match": seen} if seen else {}
+    return await town.client.post(path, json=body, headers=headers)
+
+
+async def tables(town: World) -> list[Any]:
+    names = ("session", "session_event", "transfer", "posting", "wallet", "hold_end", "audit")
+    return [await town.rows(f"SELECT * FROM {name} ORDER BY 1, 2") for name in names]  # noqa: S608 - our own names
+
+
+async def test_a_decision_posts_what_its_preview_showed_and_the_preview_changes_nothing(town: World) -> None:
+    path = f"/v1/ops/sessions/{await a_ride(town)}"
+    case = await town.ops("GET", f"{path}/case")
+    wish = {"choice": "refund", "reason": "the saddle was loose", "amount_minor": 30}
+    before = await tables(town)
+    shown = await post(town, f"{path}/decisions/preview", wish)
+    assert shown.status_code == 200, shown.text
+    assert await tables(town) == before
+    done = await post(town, f"{path}/decisions", wish, seen=case.headers["ETag"])
+    assert done.status_code == 200, done.text
+    assert done.json() == shown.json()
+    assert [posting["amount_minor"] for posting in done.json()["postings"]] == [30]
+    again = (await town.ops("GET", f"{path}/case")).json()
+    assert (again["version"], again["given_back_minor"]) == (done.json()["version"], 30)
+    assert again["postings"][-1:] == done.json()["postings"]
+    assert await town.rows("SELECT action FROM audit WHERE why = 'the saddle was loose'") == [("session.refund",)]
+
+
+async def test_of_two_who_decide_at_once_one_wins_and_the_other_sees_how_things_stand(town: World) -> None:
+    path = f"/v1/ops/sessions/{await a_ride(town)}"
+    seen = (await town.ops("GET", f"{path}/case")).headers["ETag"]
+    wishes = [{"choice": "refund", "reason": f"number {n}", "amount_minor": 10} for n in range(4)]
+    answers = await asyncio.gather(*(post(town, f"{path}/decisions", wish, seen=seen) for wish in wishes))
+    assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412]
+    lost = next(answer.json() for answer in answers if answer.status_code == 412)
+    assert (lost["type"], lost["given_back_minor"]) == ("urn:unlatch:problem:changed-meanwhile", 10)
+
+
+async def test_a_decision_without_a_version_or_with_the_wrong_fields_is_refused(town: World) -> None:
+    path = f"/v1/ops/sessions/{await a_ride(town)}/decisions"
+    wish = {"choice": "refund", "reason": "a test", "amount_minor": 10}
+    assert (await post(town, path, wish)).status_code == 428
+    for wrong in ({**wish, "consent": "yes"}, {"choice": "refund", "reason": "a test"}, {**wish, "choice": "close_at"}):
+        assert (await post(town, f"{path}/preview", wrong)).status_code == 422
+
+
+async def test_who_only_looks_decides_nothing(town: World) -> None:
+    path = f"/v1/ops/sessions/{await a_ride(town)}"
+    cell = town.context.settings.cell
+    viewer = await town.context.database.write(lambda c: signed_in(c, "Vera", Role.VIEWER, cell))
+    assert (await town.client.get(f"{path}/case", headers=viewer)).status_code == 403
+    wish = {"choice": "refund", "reason": "a test", "amount_minor": 10}
+    for end in ("decisions", "decisions/preview"):
+        assert (await town.client.post(f"{path}/{end}", json=wish, headers=viewer)).status_code == 403

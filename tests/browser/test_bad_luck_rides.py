@@ -145,8 +145,10 @@ async def test_a_ride_goes_on_by_itself_when_the_service_was_killed_and_is_back(
     await riding(there, api, bike)
 
     house.kill_service()
-    await expect(there.page.locator("#old")).to_be_visible()
-    await asyncio.to_thread(house.start_service)
+    try:
+        await expect(there.page.locator("#old")).to_be_visible()
+    finally:
+        await asyncio.to_thread(house.start_service)  # for the other tests too
     await expect(there.page.locator("#old")).to_be_hidden()
     there.faults.clear()  # the browser notes that nobody answered
     await lock_far_away(hands, bike)

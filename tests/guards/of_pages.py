@@ -159,15 +159,15 @@ GUARDS: Final = (
     Guard(
         "cookies: HttpOnly",
         CREDENTIALS,
-        "        httponly=True,\n",
-        "",
+        '        max_age=max_age_s,\n        path="/",\n        secure=not _is_plain_loopback(url),\n        httponly=True,\n',
+        '        max_age=max_age_s,\n        path="/",\n        secure=not _is_plain_loopback(url),\n',
         (PAGE_TESTS + "test_a_pages_cookies_are_for_this_host_alone_and_not_for_scripts",),
     ),
     Guard(
         "cookies: Secure",
         CREDENTIALS,
-        "        secure=not _is_plain_loopback(url),\n",
-        "",
+        '        max_age=max_age_s,\n        path="/",\n        secure=not _is_plain_loopback(url),\n',
+        '        max_age=max_age_s,\n        path="/",\n',
         (PAGE_TESTS + "test_a_pages_cookies_are_for_this_host_alone_and_not_for_scripts",),
     ),
     Guard(
@@ -201,8 +201,8 @@ GUARDS: Final = (
     Guard(
         "files: how many",
         STATIC_FILES,
-        "    if len(ours) + len(theirs) > FILES_MAX:\n",
-        "    if False:\n",
+        " > FILES_MAX:\n",
+        " > 10**9:\n",
         (STATIC_TESTS + "test_too_many_files_are_a_mistake",),
     ),
     Guard(

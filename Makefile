@@ -42,7 +42,7 @@ soak: setup ## check the rules with many more histories, plant faults in them, a
 	@if [ -z "$(TRIPS)" ]; then echo "soak: no replay; name a folder of trips for it: make soak TRIPS=DIR"; else \
 	$(BIN)/unlatch-sim replay "$(TRIPS)" --trips 20000 --speed 3600 --out build/soak/report.json; fi
 
-mutants: setup ## remove each guard of the code by itself, and see that a test fails for it (9 minutes)
+mutants: setup ## remove each guard of the code by itself, and see that a test fails for it (20 minutes)
 	@$(BIN)/python -m tests.mutants
 
 docs: setup-demo ## make the pages in docs/ again that are drawn from tables in the code

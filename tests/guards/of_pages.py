@@ -159,8 +159,8 @@ GUARDS: Final = (
     Guard(
         "cookies: HttpOnly",
         CREDENTIALS,
-        '        max_age=max_age_s,\n        path="/",\n        secure=not _is_plain_loopback(url),\n        httponly=True,\n',
-        '        max_age=max_age_s,\n        path="/",\n        secure=not _is_plain_loopback(url),\n',
+        'max_age_s,\n        path="/",\n        secure=not _is_plain_loopback(url),\n        httponly=True,\n',
+        'max_age_s,\n        path="/",\n        secure=not _is_plain_loopback(url),\n',
         (PAGE_TESTS + "test_a_pages_cookies_are_for_this_host_alone_and_not_for_scripts",),
     ),
     Guard(

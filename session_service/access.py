@@ -80,6 +80,8 @@ TABLE: Final[dict[str, Who]] = {
     "GET /s/{session_id}/receipt.pdf": Other.RIDER,
     "GET /history": Other.NOBODY,
     "GET /wallet": Other.NOBODY,  # it shows a stranger how to become a rider with money
+    "GET /wallet/top-ups": Other.NOBODY,
+    "GET /wallet/refunds": Other.NOBODY,
     "POST /wallet/top-ups": Other.NOBODY,
     "GET /wallet/top-ups/{top_up_id}": Other.RIDER,
     "POST /wallet/refunds": Other.RIDER,

@@ -40,6 +40,7 @@ from session_service.web.words import told
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
+REFUNDS_PAGE: Final = "/wallet/refunds"
 AMOUNTS: Final = (10, 20, 50)  # whole units of the currency: some rides, a week's, a month's
 SHOWN: Final = 10  # payments on the page; all of them are in the history
 _AMOUNT: Final = re.compile(r"(\d{1,6})(?:[.,](\d{1,3}))?", re.ASCII)
@@ -90,7 +91,15 @@ async def pay_in(form: InForm, provider: InProvider) -> Response:
     return response
 
 
-@router.post("/wallet/refunds")
+@router.get(TOP_UP_PAGE)
+@router.get(REFUNDS_PAGE)
+async def back_to_the_wallet(visit: InVisit) -> Response:
+    """Lead back from the address of a form, where a reload or another language asks for a page."""
+    query = visit.request.url.query
+    return seeother(f"/wallet?{query}" if query else "/wallet")
+
+
+@router.post(REFUNDS_PAGE)
 async def take_out(form: InForm, provider: InProvider) -> Response:
     """Let money go back to where it came from, and show that it is on its way."""
     visit = form.visit

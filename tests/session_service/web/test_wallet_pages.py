@@ -223,3 +223,9 @@ async def test_the_same_form_sent_twice_gives_back_once(api: Api, phone: Phone) 
     for _ in range(2):
         assert (await phone.send("/wallet/refunds", fields)).status_code == 303
     assert len(api.sandbox.refunds) == 1
+
+
+@pytest.mark.parametrize("path", ["/wallet/top-ups", "/wallet/refunds"])
+async def test_a_forms_address_leads_back_to_the_wallet_when_it_is_asked_for_as_a_page(api: Api, path: str) -> None:
+    answer = await api.http.get(f"{path}?lang=de", headers=TEXT_HTML)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/wallet?lang=de")

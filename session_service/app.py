@@ -59,6 +59,8 @@ from session_service.sessions.service import Sessions
 from session_service.settings import Settings
 from session_service.sweeper import Sweeper
 from session_service.trail.endpoints import router as trail_router
+from session_service.watch.endpoints import router as watch_router
+from session_service.watch.service import Watch
 from session_service.web import all_pages, static_files
 from session_service.web.error_pages import PagesForPeople
 
@@ -73,6 +75,7 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     accounts_router,
     ledger_router,
     pricing_router,
+    watch_router,
     devices_router,
     labels_router,
     label_keys_router,
@@ -159,11 +162,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.label_keys, app.state.presence = keys, presence
     app.state.sessions, app.state.gateway, app.state.photo_reader = sessions, gateway, PhotoReader()
     app.state.finding = Finding(settings, clock, keys)
+    app.state.watch = watch = Watch(database, clock)
     app.state.payments = SandboxProvider(settings.payment_url, secrets.payment_api_key, secrets.webhook_secret)
     await _prepare(database, context)
     configurations = Configurations(database, clock, secrets, dispatcher)
     refunding = Refunding(database, clock, app.state.payments, settings)
-    tasks = [asyncio.create_task(part.run()) for part in (gateway, sweeper, configurations, refunding)]
+    tasks = [asyncio.create_task(part.run()) for part in (gateway, sweeper, configurations, refunding, watch)]
     for task in tasks:
         task.add_done_callback(_report_death)
     try:

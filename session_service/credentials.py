@@ -1,4 +1,4 @@
-"""How callers show who they are: programs by a bearer token, riders' pages by a cookie that their scripts never see.
+"""How callers show who they are: programs by a bearer token, our pages by a cookie that their scripts never see.
 
 The cookie holds the rider's token. It is HttpOnly, SameSite=Lax, Secure, and for this host only (the prefix
 ``__Host-``, RFC 6265bis 4.1.3.2). On plain http, where browsers refuse that prefix, its name lacks it; on a loopback
@@ -20,13 +20,18 @@ other, SameSite=Lax stops most before they come here, and no GET changes anythin
 of a sister domain is the same site, and is none of ours. Becoming a rider by cookie is guarded too, though there is no
 cookie yet: otherwise another site could give somebody a wallet of its choice. Against a script that runs within our
 own pages nothing of this helps; that is what the content security policy is for.
+
+The dashboard's operators have a cookie of their own, under the same rules. Session storage would be the other place
+for their tokens, but every script of the page can read it, and an event stream (``EventSource``) sends no header. It is
+SameSite=Strict, because no link from elsewhere needs it: the page itself is everybody's, and asks for what it shows
+from its own origin. It has no age, so it ends with the browser, and before that with the sign-in.
 """
 
 from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from fastapi import Request, Response
@@ -34,6 +39,7 @@ from fastapi import Request, Response
 from session_service.errors import Problem
 
 COOKIE: Final = "unlatch"
+OPERATOR_COOKIE: Final = "unlatch-ops"
 COOKIE_AGE_S: Final = 34_560_000  # 400 days: no browser keeps one for longer (RFC 6265bis 5.5)
 PAGE_HEADER: Final = "X-Requested-With"
 """The custom header; its value does not matter."""
@@ -73,6 +79,30 @@ def rider_credential(request: Request) -> Credential:
     if "cookie" not in request.headers:
         return Credential("", is_cookie=False)
     return Credential(request.cookies.get(cookie_name(_public_url(request)), ""), is_cookie=True)
+
+
+def operator_credential(request: Request) -> Credential:
+    """Return what shows which operator asks."""
+    if (token := bearer_token(request)) or "cookie" not in request.headers:
+        return Credential(token, is_cookie=False)
+    return Credential(own_cookie(request, OPERATOR_COOKIE), is_cookie=True)
+
+
+def set_operator_cookie(request: Request, response: Response, token: str) -> None:
+    """Give the dashboard the token of a sign-in, until the browser is closed."""
+    set_own_cookie(request, response, OPERATOR_COOKIE, token, None, same_site="strict")
+
+
+def clear_operator_cookie(request: Request, response: Response) -> None:
+    """Let the browser forget the operator."""
+    url = _public_url(request)
+    response.delete_cookie(
+        own_cookie_name(url, OPERATOR_COOKIE),
+        path="/",
+        secure=not _is_plain_loopback(url),
+        httponly=True,
+        samesite="strict",
+    )
 
 
 def claimed_rider(request: Request) -> str | None:
@@ -115,7 +145,13 @@ def set_cookie(request: Request, response: Response, token: str) -> None:
 
 
 def set_own_cookie(
-    request: Request, response: Response, name: str, value: str, max_age_s: int | None = COOKIE_AGE_S
+    request: Request,
+    response: Response,
+    name: str,
+    value: str,
+    max_age_s: int | None = COOKIE_AGE_S,
+    *,
+    same_site: Literal["lax", "strict"] = "lax",
 ) -> None:
     """Set a cookie that no script, no other site and nobody on the network reads; without an age it is the tab's."""
     url = _public_url(request)
@@ -126,7 +162,7 @@ def set_own_cookie(
         path="/",
         secure=not _is_plain_loopback(url),
         httponly=True,
-        samesite="lax",
+        samesite=same_site,
     )
 
 

@@ -11,7 +11,7 @@ import asyncio
 import sqlite3
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import cache, partial
@@ -50,6 +50,7 @@ PASSING_SQLSTATES: Final = frozenset({"08", "3D", "40", "53", "55", "57", "58"})
 """Classes of PostgreSQL's codes: connection, no such database, rollback, resources, locks, operator, system."""
 POSTGRES_CONNECTIONS: Final = 16  # more do not commit faster on a small server
 _AT_THE_END: Final = "unlatch_at_the_end"
+_CHANGED: Final = "unlatch_changed"
 
 
 def may_pass(error: BaseException) -> bool:
@@ -114,16 +115,32 @@ def at_the_end(connection: Connection, work: Work[None]) -> None:
         connection.info.setdefault(_AT_THE_END, []).append(work)
 
 
-def _whole(work: Work[T], connection: Connection) -> T:
-    connection.info.pop(_AT_THE_END, None)  # of a unit that failed
+def note_changed(connection: Connection, *ids: str) -> None:
+    """Say that this unit of work changes what people see of these devices or sessions; ``Database.on_change`` hears it.
+
+    One that fails may be told of too: who listens looks at the rows, and sees that they are as before.
+    """
+    connection.info.setdefault(_CHANGED, set()).update(ids)
+
+
+def _whole(work: Work[T], connection: Connection) -> tuple[T, set[str]]:
+    """Return what the unit returns, and what it has changed."""
+    for left in (_AT_THE_END, _CHANGED):  # of a unit that failed
+        connection.info.pop(left, None)
     result = work(connection)
     for last in connection.info.pop(_AT_THE_END, ()):
         last(connection)
-    return result
+    return result, connection.info.pop(_CHANGED, set())
 
 
 class Database(ABC):
-    """Runs units of work. ``read`` may see a state that is a commit old; ``write`` never does."""
+    """Runs units of work. ``read`` may see a state that is a commit old; ``write`` never does.
+
+    Attributes:
+        on_change: told the ids of ``note_changed`` after each commit; it must be quick, and not raise.
+    """
+
+    on_change: Callable[[Collection[str]], None] | None = None
 
     @abstractmethod
     async def write(self, work: Work[T]) -> T:
@@ -152,7 +169,10 @@ class PostgresDatabase(Database):
 
     async def write(self, work: Work[T]) -> T:  # noqa: D102
         async with self._engine.begin() as connection:
-            return await connection.run_sync(partial(_whole, work))
+            result, changed = await connection.run_sync(partial(_whole, work))
+        if changed and self.on_change is not None:
+            self.on_change(changed)
+        return result
 
     async def read(self, work: Work[T]) -> T:  # noqa: D102
         async with self._engine.connect() as connection:
@@ -247,6 +267,9 @@ class SqliteDatabase(Database):
                 transaction.rollback()
                 return
             await self._commit(transaction, alone=len(group) == 1)
+            changed = self._writer.info.pop(_CHANGED, None)
+            if changed and self.on_change is not None:
+                self.on_change(changed)
         except Exception as error:  # noqa: BLE001 - nothing of the group is durable, and each caller must know
             self._writer.rollback()
             for unit in group:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Integer, Text, bindparam, delete, select, tup
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
-from session_service.credentials import claimed_rider
+from session_service.credentials import OPERATOR_COOKIE, claimed_rider, own_cookie
 from session_service.database import Database, big, table_of
 from session_service.errors import ConflictError, MalformedError
 from session_service.prepared import Prepared, Row
@@ -70,7 +70,7 @@ class Once(NamedTuple):
     """The name under which a request happens once; ``key`` is ``None`` if the caller gave none.
 
     ``scope`` keeps callers apart: one who guesses another's key gets nothing for it. It is the rider, by whatever token
-    of theirs, in a header or a cookie; for all others it is the ``Authorization`` header.
+    of theirs, in a header or a cookie; for all others it is the ``Authorization`` header, or the dashboard's cookie.
     """
 
     scope: str
@@ -110,7 +110,9 @@ def _scope(caller: str) -> str:
 def _caller(request: Request) -> str:
     """Return who asks. That they are who they say is for the endpoint to check, before it claims the key."""
     rider_id = claimed_rider(request)
-    return request.headers.get("authorization", "") if rider_id is None else f"rider:{rider_id}"
+    if rider_id is not None:
+        return f"rider:{rider_id}"
+    return request.headers.get("authorization", "") or own_cookie(request, OPERATOR_COOKIE)
 
 
 async def secret_once(named: Annotated[Once, Depends(once)]) -> Once:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broker.contract.messages import Heartbeat, Status
-from session_service.database import table_of
+from session_service.database import note_changed, table_of
 from session_service.devices.anchor import MAX_AGE_MS, Anchor
 from session_service.devices.model import Device, DeviceBoot, DeviceState
 
@@ -124,6 +124,7 @@ def note(connection: Connection, beats: Sequence[Beat]) -> None:
         connection.execute(_NOTE_STATE, rows)
         connection.execute(_NOTE_AGENT, rows)
         connection.execute(_RENEW[connection.dialect.name], rows)
+        note_changed(connection, *(str(row["device_"]) for row in rows))
 
 
 def _row(beat: Beat) -> dict[str, object]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
 
-from session_service.database import every, first, table_of
+from session_service.database import every, first, note_changed, table_of
 from session_service.devices.model import Device, DeviceAlert, DeviceState, Kind, Service
 
 M = TypeVar("M", bound=SQLModel)
@@ -100,6 +100,7 @@ def add(connection: Connection, device: Device, state: DeviceState) -> bool:
     if not added.rowcount:
         return False
     connection.execute(_STATE.insert(), state.model_dump())
+    note_changed(connection, device.id)
     return True
 
 
@@ -168,18 +169,22 @@ def set_service(
     connection: Connection, device_id: str, to: Service, *, allowed_from: Iterable[Service], why: str, now_ms: int
 ) -> bool:
     """Change a device's service if it is one of ``allowed_from``; return whether that was so."""
+    note_changed(connection, device_id)
     values = {"device_": device_id, "from_": list(allowed_from), "to_": to, "why_": why, "now_": now_ms}
     return bool(connection.execute(_SET_SERVICE, values).rowcount)
 
 
 def revoke(connection: Connection, device_id: str, why: str, now_ms: int) -> bool:
     """Take a device out for good; return whether it was in."""
+    note_changed(connection, device_id)
     return bool(connection.execute(_REVOKE, {"device_": device_id, "why_": why, "now_": now_ms}).rowcount)
 
 
 def free_cleaned(connection: Connection, *, since_ms: int, now_ms: int) -> list[str]:
     """Make ready what has been cleaning since ``since_ms`` or longer; return the device ids."""
-    return sorted(connection.execute(_FREE_CLEANED, {"since_": since_ms, "now_": now_ms}).scalars())
+    freed = sorted(connection.execute(_FREE_CLEANED, {"since_": since_ms, "now_": now_ms}).scalars())
+    note_changed(connection, *freed)
+    return freed
 
 
 def unfinished_session(connection: Connection, device_id: str) -> str | None:
@@ -189,11 +194,13 @@ def unfinished_session(connection: Connection, device_id: str) -> str | None:
 
 def open_alert(connection: Connection, alert: DeviceAlert) -> bool:
     """Store an alert unless one of its kind is open for the device; return whether it was stored."""
+    note_changed(connection, alert.device_id)
     return bool(connection.execute(_OPEN_ALERT[connection.dialect.name], alert.model_dump()).rowcount)
 
 
 def clear_alert(connection: Connection, device_id: str, kind: str, now_ms: int) -> bool:
     """Close the open alert of a kind; return whether there was one."""
+    note_changed(connection, device_id)
     return bool(connection.execute(_CLEAR_ALERT, {"device_": device_id, "kind_": kind, "now_": now_ms}).rowcount)
 
 

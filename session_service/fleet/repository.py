@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, select
 
-from session_service.database import set_columns, table_of
+from session_service.database import note_changed, set_columns, table_of
 from session_service.devices.anchor import Anchor
 from session_service.devices.model import Device, DeviceBoot, DeviceState
 from session_service.fleet.model import ReportRow, ReportTable
@@ -91,6 +91,7 @@ def add(connection: Connection, row: ReportRow) -> None:
 def note_state(connection: Connection, device_id: str, **values: Any) -> None:  # noqa: ANN401 - columns
     """Set columns of a device's last known state."""
     set_columns(connection, _STATE, {"device_id": device_id}, values)
+    note_changed(connection, device_id)
 
 
 def report_key_pem(connection: Connection, device_id: str) -> str | None:

@@ -16,7 +16,7 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from session_service import problems
-from session_service.credentials import COOKIE
+from session_service.credentials import COOKIE, OPERATOR_COOKIE
 from session_service.errors import TooManyRequestsError
 from session_service.limits.counting import Limits
 from session_service.limits.table import (
@@ -117,7 +117,8 @@ def _credential(scope: Scope) -> str:
 
 def _in_cookie(header: str) -> str:
     crumbs = cookie_parser(header)
-    return crumbs.get(COOKIE) or crumbs.get(f"__Host-{COOKIE}", "")
+    names = (f"{prefix}{name}" for name in (COOKIE, OPERATOR_COOKIE) for prefix in ("", "__Host-"))
+    return next(filter(None, map(crumbs.get, names)), "")
 
 
 def _rules(scope: Scope) -> tuple[Limit, ...]:

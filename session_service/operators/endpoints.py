@@ -9,7 +9,13 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from sqlalchemy import Connection
 
 from session_service import access
-from session_service.context import Context, InContext, bearer_token
+from session_service.context import Context, InContext
+from session_service.credentials import (
+    clear_operator_cookie,
+    ensure_own_page,
+    operator_credential,
+    set_operator_cookie,
+)
 from session_service.idempotency import (
     Answer,
     IdempotencyKey,
@@ -51,8 +57,11 @@ async def operator(request: Request, context: InContext) -> OperatorIdentity:
     Raises:
         NotSignedInError: it carries none, or nobody's.
         NotAllowedError: the operator's role does not suffice.
+        CrossSiteError: the token is in a cookie, and the request may come from another site.
     """
-    token, now_ms = bearer_token(request), context.clock.now_ms()
+    (token, is_cookie), now_ms = operator_credential(request), context.clock.now_ms()
+    if is_cookie:
+        ensure_own_page(request)
     who = await context.database.read(lambda c: service.identify(c, token, context.settings.cell, now_ms))
     who.require(access.operation(request.scope))
     if (begun := who.sign_in) is not None and now_ms - begun.used_at_ms >= service.USE_NOTED_EVERY_MS:
@@ -88,7 +97,10 @@ async def sign_in(
 
     The token ends half an hour after its last use, and twelve hours after it was made at the latest. Tries that fail
     have to wait. Repeated with the same ``Idempotency-Key``, of 22 random characters or more, the token is the same.
+    The dashboard asks for a cookie instead, which its scripts cannot read.
     """
+    if wish.cookie:
+        ensure_own_page(request)
     tried = _try(request, context, wish.name, wish.code)
     await secret_once(named)
     async with at.turn():
@@ -102,7 +114,10 @@ async def sign_in(
             raise
     new = NewSignIn.model_validate_json(bytes(stored.body))
     response.headers.update(NOT_STORED)
-    return SignedInOut(**new.model_dump(exclude={"nonce"}), token=_token(context, new.nonce))
+    token = _token(context, new.nonce)
+    if wish.cookie:
+        set_operator_cookie(request, response, token)
+    return SignedInOut(**new.model_dump(exclude={"nonce"}), token=None if wish.cookie else token)
 
 
 def _begin(connection: Connection, context: Context, found: Operator, tried: Try) -> Answer:
@@ -124,11 +139,13 @@ async def current(context: InContext, who: InOperator) -> CurrentOut:
 
 
 @router.delete("/v1/ops/sign-ins/current", status_code=204)
-async def sign_out(context: InContext, who: InOperator) -> Response:
+async def sign_out(request: Request, context: InContext, who: InOperator) -> Response:
     """Sign out: the token is nobody's from now on."""
     begun = _begun(who)
     await context.database.write(lambda c: sign_ins.end(c, begun, context.clock.now_ms()))
-    return Response(status_code=204)
+    response = Response(status_code=204)
+    clear_operator_cookie(request, response)
+    return response
 
 
 @router.post("/v1/ops/sign-ins/current/password", response_model=OperatorOut)

@@ -35,6 +35,7 @@ class SignInIn(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS, pattern=r"^[^\x00-\x1f\x7f]*$")]
     password: Password
     code: Annotated[str, Field(pattern=r"^[0-9]{6}$")] | None = None
+    cookie: bool = Field(default=False, strict=True, description="set the token as a cookie instead of returning it")
 
 
 class PasswordIn(BaseModel):
@@ -85,9 +86,9 @@ class CurrentOut(BaseModel):
 
 
 class SignedInOut(CurrentOut):
-    """A sign-in that has begun, and its token, which is shown only here."""
+    """A sign-in that has begun, and its token, which is shown only here; ``null`` if it was set as a cookie."""
 
-    token: str = Field(repr=False)
+    token: str | None = Field(repr=False)
 
 
 class NewSignIn(CurrentOut):

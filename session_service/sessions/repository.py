@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, exists, insert, select
 from sqlalchemy.sql import Select
 
-from session_service.database import every, first, set_columns, table_of
+from session_service.database import every, first, note_changed, set_columns, table_of
 from session_service.devices.model import Device, DeviceBoot, DeviceState
 from session_service.labels.model import Label
 from session_service.ledger.model import HoldEnd
@@ -163,6 +163,7 @@ def due(connection: Connection, now_ms: int, limit: int) -> list[tuple[str, str]
 def add(connection: Connection, row: Session) -> None:
     """Store a new session. The database refuses a second live one for its device."""
     _INSERT.run(connection, row.model_dump())
+    note_changed(connection, row.device_id)
 
 
 def add_events(connection: Connection, rows: list[SessionEvent]) -> None:
@@ -173,6 +174,7 @@ def add_events(connection: Connection, rows: list[SessionEvent]) -> None:
 def change(connection: Connection, session_id: str, **values: Any) -> None:  # noqa: ANN401 - columns
     """Set columns of one session."""
     set_columns(connection, _SESSION, {"id": session_id}, values)
+    note_changed(connection, session_id)
 
 
 def events(connection: Connection, session_id: str, after_seq: int = 0) -> list[SessionEvent]:

@@ -7,6 +7,7 @@ from typing import Final
 from session_service.web import (
     account_pages,
     app_files,
+    dashboard_pages,
     home_pages,
     label_page,
     nearby_pages,
@@ -28,4 +29,5 @@ ROUTERS: Final = (
     home_pages.router,
     static_files.router,
     app_files.router,
+    dashboard_pages.router,
 )

@@ -1,8 +1,9 @@
 """``/static/{digest}/{name}``: scripts, styles and pictures under addresses that change when their content does.
 
 So browsers may keep them for good and never ask again (RFC 8246), and a page never meets a script of another release.
-Files come from ``static/``, which is ours, and ``vendor/``, which is npm's (``vendor_files.py``). They are read and
-compressed once, when the service starts; a request only looks into the table of them, so no path leads out of it.
+Files come from ``static/``, which is ours, ``vendor/``, which is npm's (``vendor_files.py``), and ``built/``, which
+``deploy/setup`` makes of ``dashboard/``. They are read and compressed once, when the service starts; a request only
+looks into the table of them, so no path leads out of it.
 
 An address says nothing about where other files are: a script that needs another one gets its address from the page, in
 an attribute. A relative ``import`` would look under the hash of the wrong file.
@@ -28,6 +29,10 @@ from session_service.web import vendor_files
 logger = logging.getLogger(__name__)
 
 STATIC: Final = Path(__file__).parent / "static"
+BUILT: Final = Path(__file__).parent / "built"
+DASHBOARD: Final = ("dashboard.js", "dashboard.css")
+"""What is served of ``built/``."""
+
 DIGEST_CHARS: Final = 16  # of SHA-256 in hex: 64 bits tell releases of a file apart, and need not stop an attacker
 ABSENT: Final = "0" * DIGEST_CHARS  # in the address of a file that is not there, which is then not found
 FILE_MAX_BYTES: Final = 2_000_000  # twice the largest, the scanner's; all are in memory
@@ -96,26 +101,27 @@ def files() -> dict[str, StaticFile]:
     Raises:
         SetupError: see ``read``.
     """
-    return read(STATIC, vendor_files.VENDOR)
+    return read(STATIC, vendor_files.VENDOR, BUILT)
 
 
-def read(static: Path, vendor: Path) -> dict[str, StaticFile]:
-    """Read the files of both folders; of ``vendor`` those that are served. Names that begin with a dot are left out.
+def read(static: Path, vendor: Path, built: Path) -> dict[str, StaticFile]:
+    """Read the files of the folders; of the last two those that are served. Names that begin with a dot are left out.
 
     Raises:
         SetupError: a file is too large, of a kind that is not served, or named as one of the others.
     """
     ours = {path.relative_to(static).as_posix(): path for path in sorted(static.rglob("*")) if _counts(path)}
     theirs = {name: vendor / name for name in vendor_files.SERVED if (vendor / name).is_file()}
+    made = {name: built / name for name in DASHBOARD if (built / name).is_file()}
     if missing := vendor_files.SERVED.keys() - theirs.keys():
         logger.warning("pages go without %s; install them with make setup", ", ".join(sorted(missing)))
-    if twice := ours.keys() & vendor_files.SERVED.keys():
-        msg = f"These are vendor files' names; rename ours in {static}: {', '.join(sorted(twice))}"
+    if twice := ours.keys() & {*vendor_files.SERVED, *DASHBOARD}:
+        msg = f"These are vendor or built files' names; rename ours in {static}: {', '.join(sorted(twice))}"
         raise SetupError(msg)
-    if len(ours) + len(theirs) > FILES_MAX:
+    if len(ours) + len(theirs) + len(made) > FILES_MAX:
         msg = f"{static} has more than the {FILES_MAX} files that are kept in memory; is something there by mistake?"
         raise SetupError(msg)
-    return {name: _read(name, path) for name, path in {**ours, **theirs}.items()}
+    return {name: _read(name, path) for name, path in {**ours, **theirs, **made}.items()}
 
 
 def takes_gzip(accept_encoding: str) -> bool:

@@ -46,7 +46,7 @@ def vendor(tmp_path: Path) -> Path:
 
 @pytest_asyncio.fixture
 async def client(static: Path, vendor: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    files = read(static, vendor)
+    files = read(static, vendor, static.parent / "built")
     monkeypatch.setattr(static_files, "files", lambda: files)
     app = FastAPI()
     app.include_router(static_files.router)
@@ -169,7 +169,7 @@ async def test_without_vendor_files_pages_go_on_and_the_log_says_what_to_do(
     client: httpx.AsyncClient, static: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        files = read(static, static / "nothing")
+        files = read(static, static / "nothing", static / "nothing")
 
     assert set(files) == {"page.js", "icons/free.png"}
     [line] = caplog.messages
@@ -181,35 +181,35 @@ async def test_without_vendor_files_pages_go_on_and_the_log_says_what_to_do(
 
 def test_what_is_too_large_is_not_kept(static: Path, vendor: Path) -> None:
     (static / "page.js").write_bytes(bytes(FILE_MAX_BYTES))
-    read(static, vendor)
+    read(static, vendor, static.parent / "built")
 
     (static / "page.js").write_bytes(bytes(FILE_MAX_BYTES + 1))
     with pytest.raises(SetupError, match="2000000 bytes"):
-        read(static, vendor)
+        read(static, vendor, static.parent / "built")
 
 
 def test_too_many_files_are_a_mistake(static: Path, vendor: Path) -> None:
-    for number in range(FILES_MAX - len(read(static, vendor))):
+    for number in range(FILES_MAX - len(read(static, vendor, static.parent / "built"))):
         (static / f"{number}.css").write_text("a{}")
-    read(static, vendor)
+    read(static, vendor, static.parent / "built")
 
     (static / "more.css").write_text("a{}")
     with pytest.raises(SetupError, match="200 files"):
-        read(static, vendor)
+        read(static, vendor, static.parent / "built")
 
 
 def test_a_kind_that_nobody_named_is_not_served(static: Path, vendor: Path) -> None:
     (static / "notes.txt").write_text("to do")
 
     with pytest.raises(SetupError, match=r"notes\.txt is of no kind that is served"):
-        read(static, vendor)
+        read(static, vendor, static.parent / "built")
 
 
 def test_our_files_do_not_take_the_place_of_a_vendors(static: Path, vendor: Path) -> None:
     (static / "leaflet.js").write_text("alert(1)")
 
     with pytest.raises(SetupError, match=r"leaflet\.js"):
-        read(static, vendor)
+        read(static, vendor, static.parent / "built")
 
 
 def test_the_service_has_its_own_files_and_the_vendors() -> None:

@@ -1,0 +1,154 @@
+// The fleet as the page knows it: one snapshot, then the stream of changes. A stream that drops catches up by itself.
+import { get, onSignedOut, type Me } from "./api";
+
+export interface Line {
+  id: string;
+  number: number;
+  kind: string;
+  site: string;
+  lat: number | null;
+  lon: number | null;
+  service: string;
+  bolt: string;
+  battery: number | null;
+  seen: number | null;
+  session: string | null;
+  alerts: string[];
+  firmware: string;
+}
+
+type Row = [
+  string, number, string, string, number | null, number | null, string, string, number | null, number | null,
+  string | null, string[], string,
+];
+
+interface Snapshot {
+  cursor: string;
+  now_ms: number;
+  stale_after_ms: number;
+  rows: Row[];
+}
+
+interface Change {
+  at_ms: number;
+  rows: Row[];
+  heard: [number, number][];
+}
+
+const COLUMNS =
+  "id number kind site lat lon service bolt battery_percent seen_at_ms session_state alerts agent_version";
+const QUIET_MS = 12_000; // the service speaks every 5 s; after two that are missing the stream is called lost
+const RETRY_MS = 2_000; // between tries to take a new snapshot
+
+function lineOf(row: Row): Line {
+  const [id, number, kind, site, lat, lon, service, bolt, battery, seen, session, alerts, firmware] = row;
+  return { id, number, kind, site, lat, lon, service, bolt, battery, seen, session, alerts, firmware };
+}
+
+export class Fleet {
+  readonly lines = new Map<number, Line>();
+  readonly ids = new Map<string, Line>();
+  staleMs = 90_000;
+  ready = false;
+  version = 0; // grows with each change
+  #aheadMs = 0; // the service's clock less ours
+  #heardMs = 0; // by our clock, when the stream last spoke
+  #source: EventSource | undefined;
+  #retry: number | undefined;
+  #listeners = new Set<() => void>();
+  #closed = false;
+
+  open(): void {
+    this.#closed = false;
+    void this.#load();
+    onSignedOut(() => this.close());
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#source?.close();
+    window.clearTimeout(this.#retry);
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  // Now, by the service's clock.
+  now(): number {
+    return Date.now() + this.#aheadMs;
+  }
+
+  // How long the stream has said nothing, and whether it ought to have.
+  streamAge(): { ageMs: number; lost: boolean } {
+    const ageMs = this.#heardMs === 0 ? 0 : Date.now() - this.#heardMs;
+    return { ageMs, lost: this.ready && (ageMs > QUIET_MS || this.#source?.readyState !== EventSource.OPEN) };
+  }
+
+  async #load(): Promise<void> {
+    this.#source?.close();
+    try {
+      const found = await get<Snapshot & { columns: string[] }>("/v1/ops/fleet");
+      if (found.columns.join(" ") !== COLUMNS) window.location.reload(); // another release of the service
+      if (this.#closed) return;
+      this.lines.clear();
+      this.ids.clear();
+      for (const row of found.rows) this.#put(lineOf(row));
+      this.staleMs = found.stale_after_ms;
+      this.ready = true;
+      this.#spoke(found.now_ms);
+      this.#follow(found.cursor);
+    } catch {
+      if (!this.#closed) this.#later();
+    }
+  }
+
+  #later(): void {
+    window.clearTimeout(this.#retry);
+    this.#retry = window.setTimeout(() => void this.#load(), RETRY_MS);
+  }
+
+  #follow(cursor: string): void {
+    const source = new EventSource(`/v1/ops/fleet/events?after=${cursor}`);
+    this.#source = source;
+    source.addEventListener("change", (event) => this.#take(JSON.parse((event as MessageEvent<string>).data) as Change));
+    source.addEventListener("tick", (event) => this.#spoke(Number((event as MessageEvent<string>).data)));
+    source.addEventListener("reset", () => void this.#load());
+    // The browser tries again by itself, with the last event's name, unless the answer was an error.
+    source.addEventListener("error", () => {
+      if (source.readyState === EventSource.CLOSED) void this.#ask();
+      this.#tell();
+    });
+  }
+
+  async #ask(): Promise<void> {
+    await get<Me>("/v1/ops/sign-ins/current").catch(() => undefined); // who is signed out is told so by api.ts
+    if (!this.#closed) this.#later();
+  }
+
+  #take(change: Change): void {
+    for (const row of change.rows) this.#put(lineOf(row));
+    for (const [number, seen] of change.heard) {
+      const line = this.lines.get(number);
+      if (line) line.seen = seen;
+    }
+    this.#spoke(change.at_ms);
+  }
+
+  #put(line: Line): void {
+    this.lines.set(line.number, line);
+    this.ids.set(line.id, line);
+  }
+
+  #spoke(nowMs: number): void {
+    this.#aheadMs = nowMs - Date.now();
+    this.#heardMs = Date.now();
+    this.version += 1;
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}

@@ -150,6 +150,7 @@ TABLE: Final[dict[str, Who]] = {
     OPEN_FROM_AFAR: Role.OPERATOR,
     "GET /v1/ops/devices/{device_id}/commands": Role.VIEWER,
     "GET /v1/ops/commands/{command_id}": Role.VIEWER,
+    "GET /v1/ops/devices/{device_id}/telemetry": Role.VIEWER,
     "GET /v1/ops/devices/{device_id}/labels": Role.VIEWER,
     "POST /v1/ops/devices/{device_id}/labels": Role.TECHNICIAN,
     "POST /v1/ops/labels/{label_id}/revoke": Role.TECHNICIAN,
@@ -186,6 +187,17 @@ TABLE: Final[dict[str, Who]] = {
     "GET /v1/ops/sessions/{session_id}/case": Role.OPERATOR,  # it shows a rider's wallet
     "POST /v1/ops/sessions/{session_id}/decisions/preview": Role.OPERATOR,
     "POST /v1/ops/sessions/{session_id}/decisions": Role.OPERATOR,
+    "GET /v1/ops/reports/takings": Role.VIEWER,
+    "GET /v1/ops/reports/takings.csv": Role.VIEWER,
+    "GET /v1/ops/reports/refunds": Role.VIEWER,
+    "GET /v1/ops/reports/postings": Role.OPERATOR,  # these name riders' accounts
+    "GET /v1/ops/reports/postings.csv": Role.OPERATOR,
+    "GET /v1/ops/reports/holds": Role.OPERATOR,
+    "GET /v1/ops/reports/holds.csv": Role.OPERATOR,
+    "GET /v1/ops/reports/debts": Role.OPERATOR,
+    "GET /v1/ops/reports/debts.csv": Role.OPERATOR,
+    "GET /v1/ops/reports/top-ups": Role.OPERATOR,
+    "GET /v1/ops/reports/top-ups.csv": Role.OPERATOR,
     "GET /v1/ops/ledger/check": Role.VIEWER,
     "GET /v1/ops/ledger/accounts/{account_id}": Role.OPERATOR,  # a rider's payments are the rider's own matter
 }

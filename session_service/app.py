@@ -14,6 +14,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from session_service import health, problems
 from session_service.accounts.endpoints import router as accounts_router
+from session_service.alerts.endpoints import router as alerts_router
+from session_service.alerts.rounds import Rounds
 from session_service.approvals.endpoints import router as approvals_router
 from session_service.bodies import BODY_MAX_BYTES, BoundedBodies
 from session_service.clock import Clock
@@ -49,6 +51,7 @@ from session_service.presence.endpoints import router as presence_router
 from session_service.presence.service import Presence
 from session_service.pricing import service as pricing
 from session_service.pricing.endpoints import router as pricing_router
+from session_service.reports.endpoints import router as reports_router
 from session_service.riders.endpoints import router as riders_router
 from session_service.secrets import Secrets, load_secrets
 from session_service.sessions.endpoints import router as sessions_router
@@ -58,6 +61,10 @@ from session_service.sessions.scans import router as scans_router
 from session_service.sessions.service import Sessions
 from session_service.settings import Settings
 from session_service.sweeper import Sweeper
+from session_service.telemetry.endpoints import router as telemetry_router
+from session_service.telemetry.gatherer import Gatherer
+from session_service.telemetry.keeper import Keeper
+from session_service.telemetry.service import Kept
 from session_service.trail.endpoints import router as trail_router
 from session_service.watch.endpoints import router as watch_router
 from session_service.watch.service import Watch
@@ -77,14 +84,17 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     pricing_router,
     watch_router,
     devices_router,
+    alerts_router,
     labels_router,
     label_keys_router,
     presence_router,
     commands_router,
+    telemetry_router,
     fleet_router,
     pki_router,
     approvals_router,
     ops_sessions_router,
+    reports_router,
     operators_router,
     trail_router,
     *all_pages.ROUTERS,
@@ -156,7 +166,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     keys = KeyRing(settings.secrets_dir, secrets.label_keys)
     presence = Presence(settings, secrets.token_secret)
     sessions = Sessions(settings, clock, keys, presence)
-    gateway = Gateway(settings, clock, database, dispatcher, live)
+    gatherer = Gatherer()
+    gateway = Gateway(settings, clock, database, dispatcher, live, gatherer)
+    keeper = Keeper(Kept.of(settings), clock, database, gatherer)
     sweeper = Sweeper(context, sessions, dispatcher, gateway)
     app.state.context, app.state.dispatcher, app.state.live = context, dispatcher, live
     app.state.label_keys, app.state.presence = keys, presence
@@ -166,8 +178,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.payments = SandboxProvider(settings.payment_url, secrets.payment_api_key, secrets.webhook_secret)
     await _prepare(database, context)
     configurations = Configurations(database, clock, secrets, dispatcher)
+    rounds = Rounds(database, clock, settings)
     refunding = Refunding(database, clock, app.state.payments, settings)
-    tasks = [asyncio.create_task(part.run()) for part in (gateway, sweeper, configurations, refunding, watch)]
+    tasks = [
+        asyncio.create_task(part.run()) for part in (gateway, sweeper, configurations, refunding, rounds, watch, keeper)
+    ]
     for task in tasks:
         task.add_done_callback(_report_death)
     try:
@@ -179,6 +194,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             with suppress(asyncio.CancelledError):
                 await task
         await dispatcher.note_sent(after_ms=0)
+        await keeper.close()
         app.state.photo_reader.close()
         await app.state.payments.close()
         await database.close()

@@ -40,6 +40,8 @@ class Account(SQLModel, table=True):
 class Transfer(SQLModel, table=True):
     """Money that moved, once. ``key`` is the caller's name for it, ``fingerprint`` says what was asked under it."""
 
+    __table_args__ = (Index("transfer_at", "at_ms", "id", "kind", "session_id"),)  # reports read a span of time by it
+
     id: str = Field(primary_key=True, max_length=26)
     key: str = Field(max_length=80, unique=True)
     fingerprint: str = Field(max_length=64)
@@ -88,7 +90,7 @@ class Hold(SQLModel, table=True):
     __table_args__ = (CheckConstraint("amount_minor > 0", name="hold_amount"),)
 
     id: str = Field(primary_key=True, max_length=26)
-    rider_id: str = Field(foreign_key="rider.id", max_length=26)
+    rider_id: str = Field(foreign_key="rider.id", max_length=26, index=True)
     session_id: str = Field(max_length=26, unique=True)
     amount_minor: int = big()
     currency: str = Field(max_length=3)
@@ -144,7 +146,7 @@ class TopUp(SQLModel, table=True):
     provider: str = Field(max_length=20)
     payment_id: str | None = Field(default=None, max_length=60)
     pay_url: str | None = Field(default=None, sa_type=Text)
-    created_at_ms: int = big()
+    created_at_ms: int = big(index=True)
     ended_at_ms: int | None = big(default=None)
 
 

@@ -39,6 +39,7 @@ def upgrade() -> None:
     _sessions()
     _operators()
     _house()
+    _telemetry()
     for table in APPEND_ONLY:
         _refuse_changes(table)
 
@@ -129,17 +130,7 @@ def _registry() -> None:
         _big("anchor_at_ms"),
         sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
     )
-    op.create_table(
-        "device_alert",
-        _string("id", 26, KEY),
-        _string("device_id", 10),
-        _string("kind", 40),
-        _text("detail"),
-        _big("opened_at_ms"),
-        _big("cleared_at_ms", NULL),
-        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
-    )
-    _partial("device_alert_open", "device_alert", ["device_id", "kind"], "cleared_at_ms IS NULL", unique=True)
+    _alerts()
     op.create_table(
         "label",
         _string("id", 10, KEY),
@@ -156,6 +147,55 @@ def _registry() -> None:
         sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
         sa.CheckConstraint("generation > 0", name="label_generation_positive"),
         sa.UniqueConstraint("device_id", "generation", name="label_generation"),
+    )
+
+
+def _alerts() -> None:
+    table, active = "device_alert", "cleared_at_ms IS NULL"
+    op.create_table(
+        table,
+        _string("id", 26, KEY),
+        _string("device_id", 10, NULL),
+        _text("site"),
+        _string("kind", 40),
+        _text("severity"),
+        _text("detail"),
+        _big("opened_at_ms"),
+        _big("last_at_ms"),
+        _integer("seen_count"),
+        _integer("version"),
+        _big("acknowledged_at_ms", NULL),
+        _text("acknowledged_by", NULL),
+        _string("assignee", 26, NULL),
+        _big("muted_until_ms", NULL),
+        _string("group_id", 26, NULL),
+        _string("to_tell", 10, NULL),
+        _big("told_at_ms", NULL),
+        _big("cleared_at_ms", NULL),
+        _text("cleared_by", NULL),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
+        sa.CheckConstraint("severity IN ('critical', 'major', 'minor', 'info')", name="device_alert_severity"),
+        sa.CheckConstraint("(device_id IS NULL) = (kind = 'site_down')", name="device_alert_of"),
+        sa.CheckConstraint("seen_count > 0 AND version > 0", name="device_alert_counts"),
+        sa.CheckConstraint(
+            "(acknowledged_at_ms IS NULL) = (acknowledged_by IS NULL)", name="device_alert_acknowledged"
+        ),
+        sa.CheckConstraint("to_tell IN ('raised', 'cleared')", name="device_alert_to_tell"),
+    )
+    _partial("device_alert_open", table, ["device_id", "kind"], active, unique=True)
+    _partial("device_alert_site", table, ["site"], f"{active} AND device_id IS NULL", unique=True)
+    _partial("device_alert_active", table, ["kind", "id"], active)
+    _partial("device_alert_to_tell", table, ["id"], "to_tell IS NOT NULL")
+    op.create_index("device_alert_of_device", table, ["device_id", "kind", "id"])
+    _index(table, "group_id")
+    op.create_table(
+        "battery_mark",
+        _string("device_id", 10, KEY),
+        _integer("percent"),
+        _big("at_ms"),
+        _integer("next_percent"),
+        _big("next_at_ms"),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
     )
 
 
@@ -298,7 +338,7 @@ def _riders() -> None:
         sa.CheckConstraint("status IN ('pending', 'paid', 'failed')", name="top_up_status"),
         sa.UniqueConstraint("provider", "payment_id", name="top_up_payment"),
     )
-    _index("top_up", "rider_id")
+    _index("top_up", "created_at_ms", "rider_id")
     op.create_table(
         "wallet_refund",
         _string("id", 26, KEY),
@@ -384,6 +424,7 @@ def _ledger() -> None:
         _big("at_ms"),
     )
     _index("transfer", "session_id")
+    op.create_index("transfer_at", "transfer", ["at_ms", "id", "kind", "session_id"])
     op.create_table(
         "posting",
         _string("transfer_id", 26, KEY),
@@ -414,6 +455,7 @@ def _holds() -> None:
         sa.ForeignKeyConstraint(["rider_id"], ["rider.id"]),
         sa.CheckConstraint("amount_minor > 0", name="hold_amount"),
     )
+    _index("hold", "rider_id")
     op.create_table(
         "hold_end",
         _string("hold_id", 26, KEY),
@@ -598,6 +640,48 @@ def _house() -> None:
         _integer("after_seq", NULL),
     )
     op.create_index("ix_idempotency_created_at_ms", "idempotency", ["created_at_ms"])
+
+
+def _small(name: str, *options: str) -> sa.Column[int]:
+    return _column(name, sa.SmallInteger(), options)
+
+
+def _telemetry() -> None:
+    """Make the tables of telemetry; on PostgreSQL two of them are parents, and the service makes their partitions."""
+    raw = (
+        _integer("minute", KEY),
+        _big("device", KEY),
+        _integer("offset_ms", KEY),
+        _integer("uptime_s"),
+        _integer("outbox"),
+        *(_small(name, NULL) for name in ("battery", "signal_dbm", "temperature_tenths")),
+        *(_small(name) for name in ("reconnects", "boots")),
+    )
+    minute = (_integer("hour", KEY), _big("device", KEY), _small("minute", KEY), *_rollup())
+    hour = (_big("device", KEY), _integer("hour", KEY), *_rollup())
+    op.create_table("telemetry_raw", *raw, sqlite_with_rowid=False, postgresql_partition_by="RANGE (minute)")
+    op.create_table("telemetry_minute", *minute, sqlite_with_rowid=False, postgresql_partition_by="RANGE (hour)")
+    op.create_table("telemetry_hour", *hour, sqlite_with_rowid=False)
+    op.create_table(
+        "telemetry_progress",
+        _small("id", KEY),
+        _string("writer", 26),
+        _big("lease_until_ms"),
+        _integer("minutes_through"),
+        _big("minutes_after"),
+        _integer("hours_through"),
+        _big("hours_after"),
+        sa.CheckConstraint("id = 1", name="telemetry_progress_one"),
+    )
+
+
+def _rollup() -> list[sa.Column[int]]:
+    gauges: list[sa.Column[int]] = []
+    for name in ("battery", "signal_dbm", "temperature_tenths"):
+        least_and_most = (_small(f"{name}_{it}", NULL) for it in ("min", "max"))
+        gauges += [_integer(f"{name}_n"), *least_and_most, _integer(f"{name}_sum")]
+    counts = (_integer(name) for name in ("beats", "uptime_last_s", "outbox_min", "outbox_max"))
+    return [*counts, _big("outbox_sum"), *gauges, _integer("reconnects"), _integer("boots")]
 
 
 def _audit() -> None:

@@ -1,0 +1,1 @@
+"""What operators who answer for the money and the fleet read: takings, holds, debts, top-ups, refunds, use."""

@@ -1,0 +1,73 @@
+"""Figures of the books, each with the postings that it is the sum of."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from session_service.ledger import rules
+from session_service.reports import repository
+from session_service.reports.days import Span, day_of
+from session_service.reports.repository import By, Sum, TopUpLine, Wanted, What
+
+ASTRAY_MAX = 100  # one is a reason to look, a hundred are enough to see why
+
+
+class Figure(NamedTuple):
+    """An amount under a heading, how many postings it is the sum of, and which these are."""
+
+    key: str
+    amount_minor: int
+    postings: int
+    source: Wanted
+
+
+class TopUps(NamedTuple):
+    """Top-ups begun in some days: as providers told of them, as booked, and those on which the two differ."""
+
+    told: list[tuple[str, str, int, int]]
+    booked: Figure
+    astray: list[TopUpLine]
+
+
+def split(connection: Connection, wanted: Wanted, by: By) -> list[Figure]:
+    """Return the sums of postings by day, kind of device or site; what has none is left out."""
+    found = repository.sums(connection, wanted, by)
+    if by is By.DAY:
+        return _by_day(found, wanted)
+    if by is By.KIND:
+        return [_of_kind(sum_, wanted) for sum_ in found]
+    return [Figure(str(s.key), s.amount_minor, s.postings, wanted._replace(site=str(s.key))) for s in found]
+
+
+def whole(connection: Connection, wanted: Wanted) -> Figure:
+    """Return the sum of all postings that are wanted."""
+    found = repository.sums(connection, wanted, By.KIND)
+    return Figure("all", sum(s.amount_minor for s in found), sum(s.postings for s in found), wanted)
+
+
+def top_ups(connection: Connection, span: Span) -> TopUps:
+    """Return what providers told us of payments and what the ledger has booked for them."""
+    astray = repository.top_ups(connection, span, "", ASTRAY_MAX, astray=True)
+    told = list(repository.top_up_sums(connection, span))
+    return TopUps(told, whole(connection, Wanted(What.TOP_UPS, span)), astray)
+
+
+def _by_day(found: list[Sum], wanted: Wanted) -> list[Figure]:
+    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for one in found:
+        of_day = sums[day_of(int(one.key), wanted.span.zone).isoformat()]
+        of_day[0] += one.amount_minor
+        of_day[1] += one.postings
+    return [Figure(day, minor, count, _on(wanted, day)) for day, (minor, count) in sorted(sums.items())]
+
+
+def _on(wanted: Wanted, day: str) -> Wanted:
+    return wanted._replace(span=wanted.span.only(day))
+
+
+def _of_kind(one: Sum, wanted: Wanted) -> Figure:
+    kind = str(one.key).removeprefix(rules.revenue_account(""))
+    return Figure(kind, one.amount_minor, one.postings, wanted._replace(kind=kind))

@@ -129,6 +129,17 @@ class Settings(BaseSettings):
     """How long a request may be repeated under its Idempotency-Key. A week: a phone in a drawer asks again by then."""
     sweep_every_ms: int = Field(default=1_000, ge=50)
 
+    # What the rounds of the alerts look for (session_service/alerts/rules.py).
+    alerts_every_ms: int = Field(default=10_000, ge=100, le=86_400_000)  # a round of 10,000 devices takes 0.1 s
+    silent_after_ms: int = Field(default=300_000, ge=1_000)  # ten heartbeats: longer than tunnels and restarts
+    cleaning_overdue_ms: int = Field(default=3_600_000, ge=1_000)  # where only people end cleaning
+    held_too_long_ms: int = Field(default=14_400_000, ge=1_000)  # half a shift
+
+    # Telemetry (docs/decisions/0021). Hours are kept for good; docs/performance.md says what each day takes.
+    telemetry_raw_days: int = Field(default=7, ge=1, le=366)
+    telemetry_minutes_days: int = Field(default=90, ge=1, le=3_660)
+    telemetry_late_ms: int = Field(default=120_000, ge=1_000, le=3_600_000)  # as long as a batch may wait for a database
+
     @property
     def proxies(self) -> list[str]:
         """The trusted proxies, each by itself."""

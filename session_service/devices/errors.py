@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from session_service.alerts.errors import UnknownAlertError
 from session_service.errors import ConflictError, NotFoundError
+
+__all__ = ["InMaintenanceError", "NumberTakenError", "RevokedError", "UnknownAlertError", "UnknownDeviceError"]
 
 
 class UnknownDeviceError(NotFoundError):
     """There is no device by this id."""
 
     title = "There is no such device"
-
-
-class UnknownAlertError(NotFoundError):
-    """The device has no such alert that is open."""
-
-    title = "There is no such alert"
 
 
 class NumberTakenError(ConflictError):

@@ -7,7 +7,10 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, Index, Text, text
 from sqlmodel import Field, SQLModel
 
+from session_service.alerts.model import DeviceAlert
 from session_service.database import big
+
+__all__ = ["Device", "DeviceAlert", "DeviceBoot", "DeviceState", "Kind", "Service"]
 
 UNCONFIRMED = "config_revision <> config_wanted"
 """Which devices have not said that they have their newest configuration (``session_service.keys``)."""
@@ -108,26 +111,3 @@ class DeviceBoot(SQLModel, table=True):
     boot_id: str = Field(primary_key=True, max_length=36)
     anchor_uptime_ms: int = big()
     anchor_at_ms: int = big()
-
-
-class DeviceAlert(SQLModel, table=True):
-    """Something about a device that a person should see; at most one open of a kind and device."""
-
-    __tablename__ = "device_alert"
-    __table_args__ = (
-        Index(
-            "device_alert_open",
-            "device_id",
-            "kind",
-            unique=True,
-            sqlite_where=text("cleared_at_ms IS NULL"),
-            postgresql_where=text("cleared_at_ms IS NULL"),
-        ),
-    )
-
-    id: str = Field(primary_key=True, max_length=26)
-    device_id: str = Field(foreign_key="device.id", max_length=10)
-    kind: str = Field(max_length=40)
-    detail: str = Field(sa_type=Text)
-    opened_at_ms: int = big()
-    cleared_at_ms: int | None = big(default=None)

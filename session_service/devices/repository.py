@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -21,14 +21,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
 
-from session_service.database import every, first, note_changed, table_of
-from session_service.devices.model import Device, DeviceAlert, DeviceState, Kind, Service
+from session_service.database import first, note_changed, table_of
+from session_service.devices.model import Device, DeviceState, Kind, Service
 
 M = TypeVar("M", bound=SQLModel)
 
 _DEVICE: Final = table_of(Device)
 _STATE: Final = table_of(DeviceState)
-_ALERT: Final = table_of(DeviceAlert)
 _SESSION: Final = table("session", column("id"), column("device_id"), column("ended_at_ms"))  # a noun above this one
 
 
@@ -40,7 +39,6 @@ def _insert_unless_there(target: Table) -> dict[str, Any]:
 
 
 _ADD: Final = _insert_unless_there(_DEVICE)
-_OPEN_ALERT: Final = _insert_unless_there(_ALERT)
 _BY_ID: Final = select(_DEVICE).where(_DEVICE.c.id == bindparam("device_"))
 _STATE_OF: Final = select(_STATE).where(_STATE.c.device_id == bindparam("device_"))
 _SET_SERVICE: Final = (
@@ -71,20 +69,6 @@ _FREE_CLEANED: Final = (
     .where(_DEVICE.c.service == Service.CLEANING, _DEVICE.c.service_since_ms <= bindparam("since_"))
     .values(service=Service.READY, service_reason="", service_since_ms=bindparam("now_"))
     .returning(_DEVICE.c.id)
-)
-_CLEAR_ALERT: Final = (
-    update(_ALERT)
-    .where(
-        _ALERT.c.device_id == bindparam("device_"),
-        _ALERT.c.kind == bindparam("kind_"),
-        _ALERT.c.cleared_at_ms.is_(None),
-    )
-    .values(cleared_at_ms=bindparam("now_"))
-)
-_OPEN_ALERTS: Final = (
-    select(_ALERT)
-    .where(_ALERT.c.device_id.in_(bindparam("devices_", expanding=True)), _ALERT.c.cleared_at_ms.is_(None))
-    .order_by(_ALERT.c.opened_at_ms, _ALERT.c.id)
 )
 _RUNNING: Final = (
     select(_SESSION.c.id)
@@ -190,20 +174,3 @@ def free_cleaned(connection: Connection, *, since_ms: int, now_ms: int) -> list[
 def unfinished_session(connection: Connection, device_id: str) -> str | None:
     """Return the id of the device's newest session that has no end yet, one in review included."""
     return connection.execute(_RUNNING, {"device_": device_id}).scalar()
-
-
-def open_alert(connection: Connection, alert: DeviceAlert) -> bool:
-    """Store an alert unless one of its kind is open for the device; return whether it was stored."""
-    note_changed(connection, alert.device_id)
-    return bool(connection.execute(_OPEN_ALERT[connection.dialect.name], alert.model_dump()).rowcount)
-
-
-def clear_alert(connection: Connection, device_id: str, kind: str, now_ms: int) -> bool:
-    """Close the open alert of a kind; return whether there was one."""
-    note_changed(connection, device_id)
-    return bool(connection.execute(_CLEAR_ALERT, {"device_": device_id, "kind_": kind, "now_": now_ms}).rowcount)
-
-
-def open_alerts(connection: Connection, device_ids: Sequence[str]) -> list[DeviceAlert]:
-    """Return the open alerts of some devices, oldest first."""
-    return every(connection, DeviceAlert, _OPEN_ALERTS, devices_=list(device_ids))

@@ -10,18 +10,20 @@ from typing import Final
 from sqlalchemy import Connection
 
 from session_service import audit
-from session_service.clock import new_device_id, new_id
+from session_service.alerts import repository as alert_rows
+from session_service.alerts import service as alerts
+from session_service.clock import new_device_id
 from session_service.devices import heartbeats, repository
 from session_service.devices.anchor import Anchor, uptime_at
 from session_service.devices.errors import (
     InMaintenanceError,
     NumberTakenError,
     RevokedError,
-    UnknownAlertError,
     UnknownDeviceError,
 )
 from session_service.devices.heartbeats import Beat, status_columns
 from session_service.devices.model import Device, DeviceAlert, DeviceState, Kind, Service
+from session_service.operators.service import By as PersonsBy
 from session_service.pki import service as pki
 from session_service.pki.model import DeviceClaim
 
@@ -207,17 +209,17 @@ def look(connection: Connection, device_id: str) -> Seen:
     if device is None or state is None:
         msg = "Look at the devices: GET /v1/ops/devices, or unlatch device list."
         raise UnknownDeviceError(msg)
-    alerts = repository.open_alerts(connection, [device_id])
-    return Seen(device, state, alerts, repository.unfinished_session(connection, device_id))
+    active = alert_rows.active_of(connection, [device_id])
+    return Seen(device, state, active, repository.unfinished_session(connection, device_id))
 
 
 def look_at_all(connection: Connection, wanted: repository.Wanted) -> list[Seen]:
     """Return a page of devices, in the order of their numbers."""
     page = repository.page(connection, wanted)
-    alerts: dict[str, list[DeviceAlert]] = {device.id: [] for device, _ in page}
-    for alert in repository.open_alerts(connection, list(alerts)):
-        alerts[alert.device_id].append(alert)
-    return [Seen(device, state, alerts[device.id]) for device, state in page]
+    active: dict[str | None, list[DeviceAlert]] = {device.id: [] for device, _ in page}
+    for alert in alert_rows.active_of(connection, [device.id for device, _ in page]):
+        active[alert.device_id].append(alert)
+    return [Seen(device, state, active[device.id]) for device, state in page]
 
 
 # -- Service
@@ -291,14 +293,18 @@ def _audit(connection: Connection, device_id: str, action: str, by: By) -> None:
 
 
 def open_alert(connection: Connection, device_id: str, kind: str, detail: str, now_ms: int) -> bool:
-    """Ask for a person's look, once: while an alert of that kind is open, nothing is added. Return whether one was."""
-    alert = DeviceAlert(id=new_id(), device_id=device_id, kind=kind, detail=detail, opened_at_ms=now_ms)
-    return repository.open_alert(connection, alert)
+    """Ask for a person's look, or count it again while one of the kind is active. Return whether it is new."""
+    return alerts.raise_one(connection, device_id, kind, detail, now_ms)
+
+
+def keep_alert(connection: Connection, device_id: str, kind: str, detail: str, now_ms: int) -> bool:
+    """``open_alert`` for who says the same again: then nothing is counted, and nothing changes."""
+    return alerts.raise_quietly(connection, device_id, kind, detail, now_ms)
 
 
 def clear_alert(connection: Connection, device_id: str, kind: str, now_ms: int) -> bool:
     """Close the open alert of a kind, when its cause is gone; return whether there was one."""
-    return repository.clear_alert(connection, device_id, kind, now_ms)
+    return alerts.clear_one(connection, device_id, kind, now_ms)
 
 
 def dismiss_alert(connection: Connection, device_id: str, kind: str, by: By) -> Seen:
@@ -308,9 +314,6 @@ def dismiss_alert(connection: Connection, device_id: str, kind: str, by: By) -> 
         UnknownDeviceError: there is no such device.
         UnknownAlertError: it has no open alert of that kind.
     """
-    seen = look(connection, device_id)
-    if not clear_alert(connection, device_id, kind, by.now_ms):
-        msg = f"It may have been cleared already. Open now: {', '.join(a.kind for a in seen.alerts) or 'none'}."
-        raise UnknownAlertError(msg)
-    _audit(connection, device_id, "alert.clear", By(by.actor, f"{kind}: {by.why}", by.now_ms))
+    look(connection, device_id)
+    alerts.dismiss_kind(connection, device_id, kind, PersonsBy(by.actor, by.now_ms, by.why))
     return look(connection, device_id)

@@ -95,7 +95,7 @@ class Configurations:
         if key_id is None:
             detail = "obeys only command keys that are lost; enrol it anew"
             await self._database.write(
-                lambda c: devices.open_alert(c, device.device_id, ORPHANED, detail, now_ms)  # once
+                lambda c: devices.keep_alert(c, device.device_id, ORPHANED, detail, now_ms)  # once
             )
         elif config is not None and (key := self._keys.held(key_id)) is not None:
             try:

@@ -194,14 +194,14 @@ def _mark(connection: Connection, session: Session, number: int | None, now_ms: 
     detail = f"in session {session.id} the rider of label {session.label_id} says that another one has opened"
     if number is not None:
         detail += f"; the label is on number {number}"
-    devices.open_alert(connection, session.device_id, Alarm.WRONG_DEVICE, detail, now_ms)
+    devices.keep_alert(connection, session.device_id, Alarm.WRONG_DEVICE, detail, now_ms)
     labels.suspend(connection, session.label_id, By(_rule(ProblemKind.ANOTHER_ONE_OPENED), detail, now_ms))
 
 
 def _flag(connection: Connection, session: Session, kind: ProblemKind, number: int | None, now_ms: int) -> None:
     at = "" if number is None else f" at number {number}"
     detail = f"in session {session.id} its rider{at} says: {_SAYS[kind]} ({session.state})"
-    devices.open_alert(connection, session.device_id, kind, detail, now_ms)
+    devices.keep_alert(connection, session.device_id, kind, detail, now_ms)
 
 
 def _hold(connection: Connection, session: Session, kind: ProblemKind, why: str, now_ms: int) -> None:

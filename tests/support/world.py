@@ -174,6 +174,7 @@ async def world(
         "public_url": f"http://{public_host}:{port}",
         "broker_port": broker.port,
         "limits_factor": 1_000,  # all riders of a test come from one address
+        "alerts_every_ms": 86_400_000,  # tests of alerts make their own rounds; no other is to change by itself
         **settings,
     }
     app = create_app(load_settings(**given), load_secrets(folder / "secrets"))

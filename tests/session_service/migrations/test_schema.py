@@ -222,8 +222,8 @@ WALLET = (
     "INSERT INTO wallet (rider_id, currency, balance_minor, held_minor, debt_minor) VALUES ('R1', 'EUR', {}, {}, {})"
 )
 ALERT = (
-    "INSERT INTO device_alert (id, device_id, kind, detail, opened_at_ms, cleared_at_ms)"
-    " VALUES ('{}', 'D000000001', 'jammed', '', 0, {})"
+    "INSERT INTO device_alert (id, device_id, site, kind, severity, detail, opened_at_ms, last_at_ms, seen_count,"
+    " version, cleared_at_ms) VALUES ('{}', 'D000000001', '', 'jammed', 'major', '', 0, 0, 1, 1, {})"
 )
 TOP_UP = (
     "INSERT INTO top_up (id, rider_id, amount_minor, currency, status, provider, created_at_ms)"

@@ -31,6 +31,8 @@ Seq = Annotated[int, Meta(ge=1, le=9_007_199_254_740_991)]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 Percent = Annotated[int, Meta(ge=0, le=100)]
+Dbm = Annotated[int, Meta(ge=-200, le=0)]
+Celsius = Annotated[float, Meta(ge=-100, le=200)]
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -145,6 +147,8 @@ class Heartbeat(Message, frozen=True, kw_only=True, omit_defaults=True):
         outbox_depth: reports that wait for an acknowledgement.
         dropped: telemetry that was never numbered because the outbox was too full, since boot.
         config_revision: of the configuration in force, 0 for that with which the device was set up.
+        signal_dbm: strength of the radio's signal; absent where the device cannot tell.
+        temperature_c: inside of its case, in degrees Celsius; absent where it has no such sense.
     """
 
     TYPE: ClassVar[str] = "unlatch-hb"
@@ -159,6 +163,8 @@ class Heartbeat(Message, frozen=True, kw_only=True, omit_defaults=True):
     config_revision: Count = 0
     status: Status
     agent_version: str
+    signal_dbm: Dbm | None = None
+    temperature_c: Celsius | None = None
 
 
 class ReportAck(Message, frozen=True, kw_only=True, omit_defaults=True):

@@ -40,6 +40,7 @@ from session_service.fleet.tls import broker_context
 from session_service.sessions.live import Live
 from session_service.sessions.service import Moved
 from session_service.settings import Settings
+from session_service.telemetry.gatherer import Gatherer
 
 logger = logging.getLogger(__name__)
 
@@ -86,12 +87,14 @@ class Gateway:
         database: Database,
         dispatcher: Dispatcher,
         live: Live,
+        telemetry: Gatherer | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._database = database
         self._dispatcher = dispatcher
         self._live = live
+        self._telemetry = Gatherer() if telemetry is None else telemetry
         self._shards: list[asyncio.Queue[_Arrived]] = [asyncio.Queue(SHARD_BACKLOG) for _ in range(SHARDS)]
         self._heartbeats: dict[str, Beat] = {}
         self._boots: dict[str, str] = {}
@@ -219,7 +222,8 @@ class Gateway:
         if message.retain or not isinstance(message.payload, bytes) or not message.payload:
             return
         try:
-            self._returns.heard(device, message.payload)
+            if self._returns.heard(device, message.payload):
+                self._telemetry.born(device)
         except (ValueError, msgspec.MsgspecError) as error:
             raise RejectedError(Rejection.MALFORMED, str(error)) from error
 
@@ -342,6 +346,7 @@ class Gateway:
     async def _take_heartbeat(self, heartbeat: Heartbeat) -> None:
         """Gather heartbeats; one of a new boot is stored at once, because reports of that boot are dated by it."""
         entry: Beat = (heartbeat, self._clock.now_ms())
+        self._telemetry.heard(*entry)
         if self._boots.get(heartbeat.device) == heartbeat.boot_id:
             self._heartbeats[heartbeat.device] = entry
             return

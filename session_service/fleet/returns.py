@@ -46,8 +46,8 @@ class Returns:
         self._served_ms: dict[str, int] = {}
         self._any = asyncio.Event()
 
-    def heard(self, device: str, payload: bytes) -> None:
-        """Take the hint that a device is back.
+    def heard(self, device: str, payload: bytes) -> bool:
+        """Take the hint that a device is back; return whether it was one: a last will is none.
 
         Raises:
             ValueError: it is no presence message.
@@ -55,12 +55,13 @@ class Returns:
         if len(payload) > MAX_BIRTH_BYTES:
             msg = "too long for a presence message"
             raise ValueError(msg)
-        if not msgspec.json.decode(payload, type=Presence).online or device in self._due_ms:
-            return
-        if len(self._due_ms) < WAITING_MAX:
+        if not msgspec.json.decode(payload, type=Presence).online:
+            return False
+        if device not in self._due_ms and len(self._due_ms) < WAITING_MAX:
             now_ms = self._clock.now_ms()
             self._due_ms[device] = max(now_ms, self._served_ms.get(device, 0) + GAP_MS)
             self._any.set()
+        return True
 
     async def run(self) -> None:
         """Send again until cancelled."""

@@ -1,0 +1,101 @@
+"""A device's telemetry for a chart: the right table, at most so many points, and what is not rolled up yet besides.
+
+Where a table ends, because the newest hours or minutes are not rolled up yet, the finer one goes on, so a chart of a
+year ends at the newest heartbeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Connection
+from sqlmodel import SQLModel
+
+from session_service.telemetry import repository
+from session_service.telemetry.measures import GAUGES
+from session_service.telemetry.model import TelemetryHour, TelemetryMinute, TelemetryRaw
+from session_service.telemetry.repository import Range
+from session_service.telemetry.sample import number_of
+from session_service.telemetry.service import Kept
+
+DAY_S: Final = 86_400
+RAW_SPAN_MAX_S: Final = DAY_S // 2  # 1,440 heartbeats in 720 places
+MINUTES_SPAN_MAX_S: Final = 14 * DAY_S  # 20,000 minutes in 336 places, some 30 ms
+
+Bucket = dict[str, Any]
+
+
+class Resolution(StrEnum):
+    """Which table a chart is made of."""
+
+    RAW = "raw"
+    MINUTE = "minute"
+    HOUR = "hour"
+
+
+UNIT_S: Final = {Resolution.RAW: 1, Resolution.MINUTE: 60, Resolution.HOUR: 3_600}
+SPAN_MAX_S: Final = {Resolution.RAW: RAW_SPAN_MAX_S, Resolution.MINUTE: MINUTES_SPAN_MAX_S}
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What a device's rows come to, bucket by bucket, without those in which nothing was heard."""
+
+    resolution: Resolution
+    range: Range
+    buckets: list[Bucket]
+
+
+def resolution_for(start_s: int, end_s: int, points: int, now_s: int, kept: Kept) -> Resolution:
+    """Return the coarsest table that has a row for each of the points; or one that still has the time asked for."""
+    bucket_s = (end_s - start_s) / points
+    spans = {Resolution.RAW: kept.raw_days * DAY_S, Resolution.MINUTE: kept.minutes_days * DAY_S}
+    for finer, coarser in ((Resolution.RAW, Resolution.MINUTE), (Resolution.MINUTE, Resolution.HOUR)):
+        is_there = start_s >= now_s - spans[finer]
+        if bucket_s < UNIT_S[coarser] and end_s - start_s <= SPAN_MAX_S[finer] and is_there:
+            return finer
+    return Resolution.HOUR
+
+
+def range_of(device_id: str, start_s: int, end_s: int, points: int, unit_s: int) -> Range:
+    """Return the range in whole units, and the shortest buckets of whole units of which it has at most ``points``."""
+    first, last = start_s // unit_s, -(-end_s // unit_s)
+    width = -(-(last - first) // points)
+    return Range(number_of(device_id), first * unit_s, last * unit_s, width * unit_s)
+
+
+def chart(connection: Connection, resolution: Resolution, wanted: Range) -> Chart:
+    """Return a device's chart. Each second of the range is read from one table alone."""
+    buckets: dict[int, Bucket] = {}
+    for model, part in _parts(connection, resolution, wanted):
+        for row in repository.buckets(connection, model, part, wanted.start_s):
+            _add(buckets, row)
+    return Chart(resolution, wanted, [buckets[place] for place in sorted(buckets)])
+
+
+def _parts(connection: Connection, resolution: Resolution, wanted: Range) -> list[tuple[type[SQLModel], Range]]:
+    progress = repository.progress(connection)
+    if progress is None:
+        return []
+    hours_s = progress.hours_through * 3_600 if resolution is Resolution.HOUR else 0
+    minutes_s = 0 if resolution is Resolution.RAW else max(hours_s, progress.minutes_through * 60)
+    ends = ((TelemetryHour, 0, hours_s), (TelemetryMinute, hours_s, minutes_s), (TelemetryRaw, minutes_s, wanted.end_s))
+    return [
+        (model, wanted._replace(start_s=max(wanted.start_s, start), end_s=min(wanted.end_s, end)))
+        for model, start, end in ends
+    ]
+
+
+def _add(buckets: dict[int, Bucket], row: Bucket) -> None:
+    """Add a row to its bucket; it is of a later time than what is there."""
+    old = buckets.setdefault(row["bucket"], row)
+    if old is row:
+        return
+    for name in ("beats", "reconnects", "boots", "outbox_sum", *(f"{g}_{it}" for g in GAUGES for it in ("n", "sum"))):
+        old[name] += row[name]
+    old["uptime_last_s"] = row["uptime_last_s"]
+    for gauge in ("outbox", *GAUGES):
+        for name, choose in ((f"{gauge}_min", min), (f"{gauge}_max", max)):
+            old[name] = choose((it[name] for it in (old, row) if it[name] is not None), default=None)

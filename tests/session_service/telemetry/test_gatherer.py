@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import Connection
@@ -121,3 +122,13 @@ async def test_who_is_not_the_writer_stores_nothing(database: Database) -> None:
         return len(rows(connection, TelemetryRaw)) + len(rows(connection, TelemetryMinute))
 
     assert (len(gatherer), await database.read(stored)) == (0, 0)
+
+
+def test_signal_and_temperature_may_be_missing_and_have_bounds() -> None:
+    plain = msgspec.json.encode(beat(1_000))
+    assert b"signal" not in plain
+    assert msgspec.json.decode(plain, type=Heartbeat).temperature_c is None
+    for name, value in (("signal_dbm", 1), ("signal_dbm", -201), ("temperature_c", 200.1), ("temperature_c", -101)):
+        said = msgspec.json.encode({**msgspec.json.decode(plain), name: value})
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.json.decode(said, type=Heartbeat)

@@ -146,6 +146,12 @@ TABLE: Final[dict[str, Who]] = {
     "POST /v1/ops/alerts/{alert_id}/assign": Role.TECHNICIAN,
     "POST /v1/ops/alerts/{alert_id}/mute": Role.TECHNICIAN,
     "POST /v1/ops/alerts/{alert_id}/clear": Role.TECHNICIAN,
+    "GET /v1/ops/visits": Role.VIEWER,
+    "GET /v1/ops/visits/route": Role.VIEWER,
+    "GET /v1/ops/visits/{stop_id}": Role.VIEWER,
+    "POST /v1/ops/visits/{stop_id}/assign": Role.TECHNICIAN,
+    "POST /v1/ops/visits/{stop_id}/notes": Role.TECHNICIAN,
+    "POST /v1/ops/visits/{stop_id}/done": Role.TECHNICIAN,
     COMMANDS: Role.TECHNICIAN,
     OPEN_FROM_AFAR: Role.OPERATOR,
     "GET /v1/ops/devices/{device_id}/commands": Role.VIEWER,
@@ -187,6 +193,9 @@ TABLE: Final[dict[str, Who]] = {
     "GET /v1/ops/sessions/{session_id}/case": Role.OPERATOR,  # it shows a rider's wallet
     "POST /v1/ops/sessions/{session_id}/decisions/preview": Role.OPERATOR,
     "POST /v1/ops/sessions/{session_id}/decisions": Role.OPERATOR,
+    "GET /v1/ops/tariffs": Role.VIEWER,
+    "POST /v1/ops/tariffs/preview": Role.OPERATOR,
+    "POST /v1/ops/tariffs": Role.ADMIN,  # what everybody pays from then on
     "GET /v1/ops/reports/takings": Role.VIEWER,
     "GET /v1/ops/reports/takings.csv": Role.VIEWER,
     "GET /v1/ops/reports/refunds": Role.VIEWER,

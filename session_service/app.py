@@ -51,6 +51,7 @@ from session_service.presence.endpoints import router as presence_router
 from session_service.presence.service import Presence
 from session_service.pricing import service as pricing
 from session_service.pricing.endpoints import router as pricing_router
+from session_service.pricing.ops import router as ops_tariffs_router
 from session_service.reports.endpoints import router as reports_router
 from session_service.riders.endpoints import router as riders_router
 from session_service.secrets import Secrets, load_secrets
@@ -66,6 +67,7 @@ from session_service.telemetry.gatherer import Gatherer
 from session_service.telemetry.keeper import Keeper
 from session_service.telemetry.service import Kept
 from session_service.trail.endpoints import router as trail_router
+from session_service.visits.endpoints import router as visits_router
 from session_service.watch.endpoints import router as watch_router
 from session_service.watch.service import Watch
 from session_service.web import all_pages, static_files
@@ -85,6 +87,7 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     watch_router,
     devices_router,
     alerts_router,
+    visits_router,
     labels_router,
     label_keys_router,
     presence_router,
@@ -94,6 +97,7 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     pki_router,
     approvals_router,
     ops_sessions_router,
+    ops_tariffs_router,
     reports_router,
     operators_router,
     trail_router,

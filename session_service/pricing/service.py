@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Connection
 
 from session_service import audit, clock
+from session_service.errors import ChangedMeanwhileError
 from session_service.pricing import repository, tariff
 from session_service.pricing.errors import NoTariffError, TariffClashError
 from session_service.pricing.model import TariffRow
@@ -57,7 +60,27 @@ def tariffs_in_force(connection: Connection, at_ms: int) -> dict[str, Tariff]:
     return {kind: tariff.parse(terms) for kind, terms in found.items() if terms is not None}
 
 
-def set_tariff(connection: Connection, kind: str, terms: Tariff, from_ms: int, actor: str, *, at_ms: int) -> TariffRow:
+def version(rows: Sequence[TariffRow]) -> str:
+    """Return the name of all tariffs together, as whoever sets the next one has seen them: 16 hexadecimal digits."""
+    return hashlib.sha256("\n".join(row.id for row in rows).encode()).hexdigest()[:16]
+
+
+def ensure_seen(connection: Connection, seen_version: str) -> None:
+    """Let a change pass that was decided on the tariffs as they are; nobody else can change them until it is done.
+
+    Raises:
+        ChangedMeanwhileError: another one was set since.
+    """
+    repository.lock(connection)
+    now = version(repository.every_tariff(connection))
+    if seen_version != now:
+        msg = "Somebody has set another tariff. Look at them again: GET /v1/ops/tariffs."
+        raise ChangedMeanwhileError(msg, version=now)
+
+
+def set_tariff(  # noqa: PLR0913 - the facts of one decision
+    connection: Connection, kind: str, terms: Tariff, from_ms: int, actor: str, *, at_ms: int, why: str = ""
+) -> TariffRow:
     """Let ``terms`` hold for sessions of ``kind`` that start at ``from_ms`` (civil time) or later.
 
     Sessions under way keep the tariff that was frozen into them.
@@ -69,6 +92,7 @@ def set_tariff(connection: Connection, kind: str, terms: Tariff, from_ms: int, a
         from_ms: when it begins.
         actor: who sets it, for the audit.
         at_ms: now, in real time, for the audit.
+        why: their reason, for the audit.
 
     Raises:
         TariffClashError: another tariff begins at that very moment, or the currency is not that of the others.
@@ -88,7 +112,7 @@ def set_tariff(connection: Connection, kind: str, terms: Tariff, from_ms: int, a
         actor=actor,
         action="tariff.set",
         subject=f"tariff:{row.id}",
-        why=f"{kind} from {clock.rfc3339(from_ms)}",
+        why=f"{kind} from {clock.rfc3339(from_ms)}" + (f": {why}" if why else ""),
     )
     return row
 

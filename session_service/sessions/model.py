@@ -61,6 +61,7 @@ class SessionTable(Session, table=True):
         CheckConstraint("fare_minor >= 0 AND paid_minor >= 0 AND paid_minor <= fare_minor", name="session_fare"),
         Index("session_live_device", "device_id", unique=True, sqlite_where=_LIVE_SQL, postgresql_where=_LIVE_SQL),
         Index("session_of_device", "device_id", "id"),
+        Index("session_started", "started_at_ms"),  # reports read a span of time by it
         Index("session_due", "act_at_real_ms", sqlite_where=_LIVE_SQL, postgresql_where=_LIVE_SQL),
     )
 

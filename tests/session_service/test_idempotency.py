@@ -180,6 +180,31 @@ async def a_dismissed_alert(town: Town) -> tuple[str, Any, Any]:
     return await an_alert(town, "clear"), WHY, OTHER_WHY
 
 
+async def a_visit(town: Town, verb: str) -> tuple[str, str]:
+    """Return the path of something to do about a visit, and the id of its alert."""
+    device_id, context = (await connected(town)).device.id, town.world.context
+    await context.database.write(lambda c: devices.open_alert(c, device_id, "jammed", "a test", 1))
+    alert_id = await town.world.scalar(f"SELECT id FROM device_alert WHERE device_id = '{device_id}'")  # noqa: S608
+    path = f"/v1/ops/visits/{device_id}/{verb}"
+    _asked_by[path] = {**town.world.operator, "If-Match": "*"}
+    return path, str(alert_id)
+
+
+async def an_assigned_visit(town: Town) -> tuple[str, Any, Any]:
+    path, _ = await a_visit(town, "assign")
+    return path, {"assignee": None}, {"assignee": None, **WHY}
+
+
+async def a_visit_note(town: Town) -> tuple[str, Any, Any]:
+    path, _ = await a_visit(town, "notes")
+    return path, {"text": "a test"}, {"text": "another test"}
+
+
+async def a_visit_done(town: Town) -> tuple[str, Any, Any]:
+    path, alert_id = await a_visit(town, "done")
+    return path, {"alert_ids": [alert_id], **WHY}, {"alert_ids": [alert_id], **OTHER_WHY}
+
+
 async def a_label(town: Town) -> tuple[str, Any, Any]:
     return f"/v1/ops/devices/{(await connected(town)).device.id}/labels", {}, None
 
@@ -271,6 +296,29 @@ async def a_case_decision(town: Town) -> tuple[str, Any, Any]:
     case = await town.world.client.get(path.replace("/decisions", "/case"), headers=town.world.operator)
     _asked_by[path] = {**town.world.operator, "If-Match": case.headers["ETag"]}
     return path, body, other
+
+
+TERMS: Final = {
+    "unlock_fee_minor": 100,
+    "interval_s": 60,
+    "interval_price_minor": 20,
+    "cap_minor": 2_000,
+    "max_session_s": 86_400,
+    "hold_minor": 500,
+}
+
+
+async def a_previewed_tariff(_town: Town) -> tuple[str, Any, Any]:
+    path, wish = "/v1/ops/tariffs/preview", {"kind": "bike", "terms": TERMS}
+    return path, wish, {**wish, "kind": "pod"}
+
+
+async def a_tariff(town: Town) -> tuple[str, Any, Any]:
+    path = "/v1/ops/tariffs"
+    seen = await town.world.client.get(path, headers=town.world.operator)
+    _asked_by[path] = {**town.world.operator, "If-Match": seen.headers["ETag"]}
+    wish = {"kind": "bike", "terms": TERMS, "in_force_from_ms": 4_000_000_000_000}
+    return path, {**wish, **WHY}, {**wish, **OTHER_WHY}
 
 
 async def a_person(town: Town) -> str:
@@ -394,6 +442,9 @@ CASES: Final[dict[str, Prepare]] = {
     "/v1/ops/devices/{device_id}/maintenance": a_maintenance,
     "/v1/ops/devices/{device_id}/ready": a_ready,
     "/v1/ops/devices/{device_id}/alerts/{kind}/clear": a_cleared_alert,
+    "/v1/ops/visits/{stop_id}/assign": an_assigned_visit,
+    "/v1/ops/visits/{stop_id}/notes": a_visit_note,
+    "/v1/ops/visits/{stop_id}/done": a_visit_done,
     "/v1/ops/alerts/{alert_id}/acknowledge": an_acknowledged_alert,
     "/v1/ops/alerts/{alert_id}/assign": an_assigned_alert,
     "/v1/ops/alerts/{alert_id}/mute": a_muted_alert,
@@ -415,6 +466,8 @@ CASES: Final[dict[str, Prepare]] = {
     "/v1/ops/sessions/{session_id}/decide": a_decision,
     "/v1/ops/sessions/{session_id}/decisions/preview": a_previewed_decision,
     "/v1/ops/sessions/{session_id}/decisions": a_case_decision,
+    "/v1/ops/tariffs": a_tariff,
+    "/v1/ops/tariffs/preview": a_previewed_tariff,
 }
 WITHOUT_KEY: Final = {"/v1/payments/sandbox/webhooks"}  # a provider's message has an id of its own
 

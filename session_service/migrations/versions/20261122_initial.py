@@ -189,6 +189,15 @@ def _alerts() -> None:
     op.create_index("device_alert_of_device", table, ["device_id", "kind", "id"])
     _index(table, "group_id")
     op.create_table(
+        "visit_note",
+        _string("id", 26, KEY),
+        _string("stop", 26),
+        _big("at_ms"),
+        _text("author"),
+        _text("text"),
+    )
+    op.create_index("visit_note_of", "visit_note", ["stop", "id"])
+    op.create_table(
         "battery_mark",
         _string("device_id", 10, KEY),
         _integer("percent"),
@@ -556,6 +565,7 @@ def _sessions() -> None:
     )
     _index("session", "rider_id")
     op.create_index("session_of_device", "session", ["device_id", "id"])
+    op.create_index("session_started", "session", ["started_at_ms"])
     _partial("session_live_device", "session", ["device_id"], LIVE, unique=True)
     _partial("session_due", "session", ["act_at_real_ms"], LIVE)
     _session_events()

@@ -11,7 +11,7 @@ import asyncio
 import json
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,7 +61,7 @@ class Timed:
         return result
 
 
-def main() -> int:
+def main(given: Sequence[str] | None = None) -> int:
     """Measure, and return 0."""
     parser = argparse.ArgumentParser(prog="python -m session_service.telemetry.measure", description=__doc__)
     parser.add_argument("--database", required=True, help="of a new database: sqlite:///FILE, postgresql+asyncpg://...")
@@ -70,7 +70,7 @@ def main() -> int:
         "--minutes", type=int, default=60, help="of heartbeats, one in 30 s of each device (default 60)"
     )
     parser.add_argument("--out", type=Path, default=Path("build/bench/telemetry.json"), help="gets the result added")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     migrate(arguments.database)
     result = asyncio.run(_measure(arguments.database, arguments.devices, arguments.minutes))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

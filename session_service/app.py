@@ -53,6 +53,7 @@ from session_service.pricing import service as pricing
 from session_service.pricing.endpoints import router as pricing_router
 from session_service.pricing.ops import router as ops_tariffs_router
 from session_service.reports.endpoints import router as reports_router
+from session_service.reports.use_endpoints import router as use_router
 from session_service.riders.endpoints import router as riders_router
 from session_service.secrets import Secrets, load_secrets
 from session_service.sessions.endpoints import router as sessions_router
@@ -99,6 +100,7 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     ops_sessions_router,
     ops_tariffs_router,
     reports_router,
+    use_router,
     operators_router,
     trail_router,
     *all_pages.ROUTERS,

@@ -568,6 +568,7 @@ def _sessions() -> None:
     op.create_index("session_started", "session", ["started_at_ms"])
     _partial("session_live_device", "session", ["device_id"], LIVE, unique=True)
     _partial("session_due", "session", ["act_at_real_ms"], LIVE)
+    _partial("session_review", "session", ["id"], "state = 'review'")
     _session_events()
 
 

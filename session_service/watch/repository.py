@@ -89,24 +89,17 @@ def _joined(
     for device_id, kind in connection.execute(alerts, values):
         open_alerts.setdefault(device_id, []).append(kind)
     live = {row.device_id: row.state for row in connection.execute(sessions, values)}
-    return [
-        Line(
-            row.id,
-            row.number,
-            row.kind,
-            row.site,
-            _rounded(row.lat),
-            _rounded(row.lon),
-            row.service,
-            row.bolt,
-            row.battery_percent,
-            row.seen_at_ms,
-            live.get(row.id),
-            tuple(sorted(open_alerts.get(row.id, ()))),
-            row.agent_version,
+    found = []
+    for row in connection.execute(lines, values):  # by name takes twice as long
+        id_, number, kind, site, lat, lon, service, bolt, battery, seen_at_ms, agent = (
+            row
         )
-        for row in connection.execute(lines, values)
-    ]
+        warned = tuple(sorted(open_alerts.get(id_, ())))
+        place = _rounded(lat), _rounded(lon)
+        found.append(
+            Line(id_, number, kind, site, *place, service, bolt, battery, seen_at_ms, live.get(id_), warned, agent)
+        )
+    return found
 
 
 def _rounded(degrees: float | None) -> float | None:

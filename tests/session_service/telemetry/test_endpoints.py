@@ -47,6 +47,22 @@ async def test_what_a_device_says_is_in_its_chart(town: World) -> None:
     assert "unlatch_telemetry_stored_total" in metrics
 
 
+async def test_new_boots_and_connections_are_counted(town: World) -> None:
+    bike = await town.device()
+    path = f"/v1/ops/devices/{bike.device.id}/telemetry?points=1"
+
+    async def counted() -> tuple[int, int]:
+        found = (await town.ops("GET", path)).json()
+        return sum(found["boots"]), sum(found["reconnects"])
+
+    await until(counted, lambda found: found[0] == 0)
+    bike.reboot()
+    await town.until_heard_of(bike)
+    boots, reconnects = await until(counted, lambda found: min(found) >= 1)
+    assert boots == 1
+    assert reconnects in {1, 2}  # the first connection's birth may have come before the service listened
+
+
 @pytest.mark.parametrize(
     "query",
     ["from=5&to=5", "from=9&to=5", "from=0&to=4000000000", "points=0", "points=1001", "from=-1", "to=99999999999"],

@@ -7,9 +7,11 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 
 from session_service.context import InContext
 from session_service.devices.model import Kind
+from session_service.errors import MalformedError
 from session_service.operators.endpoints import InOperator
 from session_service.reports import exports, repository, service
 from session_service.reports.days import Span, span
@@ -37,18 +39,31 @@ AGE_MAX_S: Final = 366 * 86_400
 REFUNDS: Final = (What.REFUNDS, What.WRITE_OFFS, What.PAYOUTS, What.PAYOUTS_FAILED)
 
 
+Day = Annotated[
+    str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", max_length=10, json_schema_extra={"format": "date"})
+]
+
+
 async def days(
     context: InContext,
-    first: Annotated[date, Query(alias="from", description="The first day, in the city's time.")],
-    last: Annotated[date, Query(alias="to", description="The last day, which is included.")],
+    first: Annotated[Day, Query(alias="from", description="The first day, in the city's time.")],
+    last: Annotated[Day, Query(alias="to", description="The last day, which is included.")],
 ) -> Span:
-    """Return the days that a request is about."""
-    return span(first, last, context.settings.time_zone)
+    """Return the days that a request is about.
+
+    Raises:
+        MalformedError: no calendar has one of them, they are out of order, or too many.
+    """
+    try:
+        return span(date.fromisoformat(first), date.fromisoformat(last), context.settings.time_zone)
+    except ValueError as error:
+        msg = "Give days of the calendar, such as 2026-03-31."
+        raise MalformedError(msg) from error
 
 
 InDays = Annotated[Span, Depends(days)]
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
-After = Annotated[str, Query(pattern=r"^[0-9A-HJKMNP-TV-Z]{0,26}$", max_length=26)]
+After = Annotated[str | None, Query(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", max_length=26)]
 OfKind = Annotated[Kind | None, Query(description="Only of this kind of device.")]
 OfSite = Annotated[str | None, Query(max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$", description="Only of this site.")]
 
@@ -98,23 +113,23 @@ async def holds(
     context: InContext,
     _operator: InOperator,
     older_than_s: Annotated[int, Query(ge=0, le=AGE_MAX_S)] = LONG_S,
-    after: After = "",
+    after: After = None,
     limit: Limit = 100,
 ) -> HoldsOut:
     """List money that has been set aside for long (in civil time) and neither taken nor given free."""
     now_ms = context.clock.civil_ms()
     before_ms = now_ms - older_than_s * 1000
-    rows = await context.database.read(lambda c: repository.open_holds(c, before_ms, after, limit))
+    rows = await context.database.read(lambda c: repository.open_holds(c, before_ms, after or "", limit))
     next_after = rows[-1].hold_id if len(rows) == limit else None
     shown = [HoldOut.of(row, now_ms) for row in rows]
     return HoldsOut(currency=context.settings.currency, rows=shown, next_after=next_after)
 
 
 @router.get("/v1/ops/reports/debts")
-async def debts(context: InContext, _operator: InOperator, after: After = "", limit: Limit = 100) -> DebtsOut:
+async def debts(context: InContext, _operator: InOperator, after: After = None, limit: Limit = 100) -> DebtsOut:
     """List riders who owe something, and what all of them owe together."""
     (total, riders), rows = await context.database.read(
-        lambda c: (repository.debt_sum(c), repository.debts(c, after, limit))
+        lambda c: (repository.debt_sum(c), repository.debts(c, after or "", limit))
     )
     return DebtsOut(
         currency=context.settings.currency,

@@ -16,6 +16,7 @@ from session_service import health, problems
 from session_service.accounts.endpoints import router as accounts_router
 from session_service.alerts.endpoints import router as alerts_router
 from session_service.alerts.rounds import Rounds
+from session_service.alerts.sending import Sender
 from session_service.approvals.endpoints import router as approvals_router
 from session_service.bodies import BODY_MAX_BYTES, BoundedBodies
 from session_service.clock import Clock
@@ -184,10 +185,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.payments = SandboxProvider(settings.payment_url, secrets.payment_api_key, secrets.webhook_secret)
     await _prepare(database, context)
     configurations = Configurations(database, clock, secrets, dispatcher)
-    rounds = Rounds(database, clock, settings)
+    rounds, sender = Rounds(database, clock, settings), Sender(database, clock, settings)
     refunding = Refunding(database, clock, app.state.payments, settings)
     tasks = [
-        asyncio.create_task(part.run()) for part in (gateway, sweeper, configurations, refunding, rounds, watch, keeper)
+        asyncio.create_task(part.run())
+        for part in (gateway, sweeper, configurations, refunding, rounds, sender, watch, keeper)
     ]
     for task in tasks:
         task.add_done_callback(_report_death)

@@ -135,10 +135,30 @@ class Settings(BaseSettings):
     cleaning_overdue_ms: int = Field(default=3_600_000, ge=1_000)  # where only people end cleaning
     held_too_long_ms: int = Field(default=14_400_000, ge=1_000)  # half a shift
 
+    # To whom alerts are sent on; nothing is sent unless it is set. Secrets: alert-webhook-secret, smtp-password.
+    alert_webhook_url: str = Field(default="", pattern=r"^(https?://[!-~]{1,2000})?$")
+    smtp_host: str = Field(default="", max_length=253)
+    smtp_port: int = Field(default=587, ge=1, le=65_535)
+    smtp_from: str = Field(default="", pattern=r"^([^@\s,]+@[^@\s,]+)?$")
+    smtp_to: str = Field(default="", pattern=r"^([^@\s,]+@[^@\s,]+(\s*,\s*[^@\s,]+@[^@\s,]+)*)?$")
+    """Addresses, with commas between."""
+    smtp_user: str = Field(default="", max_length=200)
+    smtp_starttls: bool = True
+    """Whether mails go encrypted, and to nobody else; without it only to a server on this machine."""
+    smtp_ca: Path | None = None
+    """Who signed the mail server's certificate, if not an authority that this machine trusts."""
+
     # Telemetry (docs/decisions/0021). Hours are kept for good; docs/performance.md says what each day takes.
     telemetry_raw_days: int = Field(default=7, ge=1, le=366)
     telemetry_minutes_days: int = Field(default=90, ge=1, le=3_660)
-    telemetry_late_ms: int = Field(default=120_000, ge=1_000, le=3_600_000)  # as long as a batch may wait for a database
+    telemetry_late_ms: int = Field(
+        default=120_000, ge=1_000, le=3_600_000
+    )  # as long as a batch may wait for a database
+
+    @property
+    def receivers(self) -> list[str]:
+        """Who gets mails about alerts."""
+        return [address.strip() for address in self.smtp_to.split(",") if address.strip()]
 
     @property
     def proxies(self) -> list[str]:

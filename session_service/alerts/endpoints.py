@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from broker.contract import topics
 from session_service.alerts import repository, service
-from session_service.alerts.kinds import Severity
+from session_service.alerts.kinds import TABLE, Severity
 from session_service.alerts.repository import Shown, Wanted
 from session_service.alerts.schemas import AlertOut, AlertsOut, AssignIn, ClearIn, MuteIn, NoteIn
 from session_service.alerts.service import Act
@@ -21,6 +21,7 @@ from session_service.operators.endpoints import InOperator
 from session_service.operators.service import By, OperatorIdentity
 
 MAX_PAGE: Final = 500  # 250 kB of JSON
+KINDS: Final = f"^({'|'.join(TABLE)})$"
 ULID: Final = r"^[0-9A-HJKMNP-TV-Z]{26}$"
 
 router = APIRouter(tags=["alerts"])
@@ -43,7 +44,7 @@ async def every(
     _operator: InOperator,
     active: bool | None = True,  # noqa: FBT001, FBT002 - FastAPI gives it by its name
     severity: Severity | None = None,
-    kind: Annotated[str | None, Query(pattern=r"^[a-z0-9_]{1,40}$")] = None,
+    kind: Annotated[str | None, Query(pattern=KINDS)] = None,
     device_id: Annotated[str | None, Query(pattern=f"^{topics.DEVICE_ID.pattern}$")] = None,
     site: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = None,
     assignee: Ulid = None,

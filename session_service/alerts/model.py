@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import CheckConstraint, Index, Text, text
@@ -13,6 +14,7 @@ from session_service.database import big
 ACTIVE: Final = "cleared_at_ms IS NULL"
 ACTIVE_OF_SITE: Final = "cleared_at_ms IS NULL AND device_id IS NULL"
 TO_TELL: Final = "to_tell IS NOT NULL"
+WAITING: Final = "done_at_ms IS NULL"
 
 
 class DeviceAlert(SQLModel, table=True):
@@ -81,3 +83,31 @@ class BatteryMark(SQLModel, table=True):
     at_ms: int = big()
     next_percent: int
     next_at_ms: int = big()
+
+
+class Channel(StrEnum):
+    """How a notice is sent."""
+
+    WEBHOOK = "webhook"
+    MAIL = "mail"
+
+
+class AlertNotice(SQLModel, table=True):
+    """Something to be sent, once more each time until ``done_at_ms``: then it was taken, or given up."""
+
+    __tablename__ = "alert_notice"
+    __table_args__ = (
+        CheckConstraint("channel IN ('webhook', 'mail')", name="alert_notice_channel"),
+        CheckConstraint("tries >= 0", name="alert_notice_tries"),
+        Index("alert_notice_waiting", "next_at_ms", sqlite_where=text(WAITING), postgresql_where=text(WAITING)),
+    )
+
+    id: str = Field(primary_key=True, max_length=26)
+    channel: Channel = Field(sa_type=Text)
+    subject: str = Field(sa_type=Text)
+    body: str = Field(sa_type=Text)
+    created_at_ms: int = big()
+    next_at_ms: int = big()
+    tries: int = 0
+    done_at_ms: int | None = big(default=None)
+    outcome: str | None = Field(default=None, max_length=10)

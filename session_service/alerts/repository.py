@@ -137,8 +137,8 @@ class Wanted:
 
 def is_muted(now_ms: int) -> ColumnElement[bool]:
     """Return the condition of ``Shown.is_muted``, for statements that ``with_devices`` makes."""
-    since = case((DEVICE.c.service == MAINTENANCE, DEVICE.c.service_since_ms), else_=now_ms)
-    return or_(ALERT.c.opened_at_ms > since, func.coalesce(ALERT.c.muted_until_ms, 0) > now_ms)
+    begun_in_it = case((DEVICE.c.service == MAINTENANCE, ALERT.c.opened_at_ms - DEVICE.c.service_since_ms), else_=0) > 0
+    return or_(begun_in_it, func.coalesce(ALERT.c.muted_until_ms, 0) > now_ms)
 
 
 def with_devices() -> Select[Any]:

@@ -189,6 +189,21 @@ def _alerts() -> None:
     op.create_index("device_alert_of_device", table, ["device_id", "kind", "id"])
     _index(table, "group_id")
     op.create_table(
+        "alert_notice",
+        _string("id", 26, KEY),
+        _text("channel"),
+        _text("subject"),
+        _text("body"),
+        _big("created_at_ms"),
+        _big("next_at_ms"),
+        _integer("tries"),
+        _big("done_at_ms", NULL),
+        _string("outcome", 10, NULL),
+        sa.CheckConstraint("channel IN ('webhook', 'mail')", name="alert_notice_channel"),
+        sa.CheckConstraint("tries >= 0", name="alert_notice_tries"),
+    )
+    _partial("alert_notice_waiting", "alert_notice", ["next_at_ms"], "done_at_ms IS NULL")
+    op.create_table(
         "visit_note",
         _string("id", 26, KEY),
         _string("stop", 26),

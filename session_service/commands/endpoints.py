@@ -20,6 +20,7 @@ from session_service.commands.model import CommandRow
 from session_service.commands.schemas import CommandIn, CommandOut, CommandsOut
 from session_service.context import Context, InContext
 from session_service.devices import service as devices
+from session_service.devices.versions import IfMatch, ensure_unchanged
 from session_service.errors import NotFoundError
 from session_service.idempotency import Answer, OnceOf, answer_once
 from session_service.operators.endpoints import InOperator
@@ -44,6 +45,7 @@ async def ask(
     named: OnceOf,
     device_id: DeviceId,
     wish: CommandIn,
+    version: IfMatch = None,
 ) -> Response:
     """Ask a device for something. The answer is the command as it goes out; follow it at ``/v1/ops/commands/{id}``.
 
@@ -57,6 +59,7 @@ async def ask(
     issued: list[CommandRow] = []
 
     def unit(connection: Connection) -> Answer:
+        ensure_unchanged(connection, device_id, version, by.now_ms, context.settings.stale_after_ms)
         row = by_operators.ask(connection, wanted, by)
         if isinstance(row, Approval):
             return Answer.of(201, ApprovalOut.of(row, by.now_ms))

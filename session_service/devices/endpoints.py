@@ -24,6 +24,7 @@ from session_service.devices.schemas import (
     RegisteredOut,
 )
 from session_service.devices.service import By, Presence, Seen
+from session_service.devices.versions import IfMatch, ensure_unchanged, etag_of
 from session_service.idempotency import Answer, OnceOf, answer_once
 from session_service.keys import service as configurations
 from session_service.operators.endpoints import InOperator
@@ -87,35 +88,49 @@ async def every(
 
 
 @router.get("/v1/ops/devices/{device_id}")
-async def one(context: InContext, _operator: InOperator, device_id: DeviceId) -> OneDeviceOut:
-    """Show one device, with its unfinished session."""
+async def one(context: InContext, _operator: InOperator, response: Response, device_id: DeviceId) -> OneDeviceOut:
+    """Show one device, with its unfinished session. The ETag is its version, for ``If-Match`` of what is done to it."""
     seen = await context.database.read(lambda c: service.look(c, device_id))
+    response.headers["ETag"] = etag_of(seen)
     return _shown(context, seen, context.clock.now_ms())
 
 
 @router.post("/v1/ops/devices/{device_id}/maintenance", response_model=OneDeviceOut)
 async def maintenance(
-    context: InContext, operator: InOperator, named: OnceOf, device_id: DeviceId, wish: MaintenanceIn
+    context: InContext,
+    operator: InOperator,
+    named: OnceOf,
+    device_id: DeviceId,
+    wish: MaintenanceIn,
+    version: IfMatch = None,
 ) -> Response:
     """Take a device out of service, or put it back. A session that runs goes on: ``session_id`` names it."""
     by = By(operator.actor, wish.reason, context.clock.now_ms())
-    return await answer_once(
-        context.database,
-        named,
-        by.now_ms,
-        lambda c: _answer(context, service.set_maintenance(c, device_id, on=wish.on, by=by), by),
-    )
+
+    def work(connection: Connection) -> Answer:
+        ensure_unchanged(connection, device_id, version, by.now_ms, context.settings.stale_after_ms)
+        return _answer(context, service.set_maintenance(connection, device_id, on=wish.on, by=by), by)
+
+    return await answer_once(context.database, named, by.now_ms, work)
 
 
 @router.post("/v1/ops/devices/{device_id}/ready", response_model=OneDeviceOut)
 async def ready(
-    context: InContext, operator: InOperator, named: OnceOf, device_id: DeviceId, wish: ReasonIn
+    context: InContext,
+    operator: InOperator,
+    named: OnceOf,
+    device_id: DeviceId,
+    wish: ReasonIn,
+    version: IfMatch = None,
 ) -> Response:
     """End cleaning, or a hold, once somebody has looked."""
     by = By(operator.actor, wish.reason, context.clock.now_ms())
-    return await answer_once(
-        context.database, named, by.now_ms, lambda c: _answer(context, service.make_ready(c, device_id, by), by)
-    )
+
+    def work(connection: Connection) -> Answer:
+        ensure_unchanged(connection, device_id, version, by.now_ms, context.settings.stale_after_ms)
+        return _answer(context, service.make_ready(connection, device_id, by), by)
+
+    return await answer_once(context.database, named, by.now_ms, work)
 
 
 @router.post("/v1/ops/devices/{device_id}/alerts/{kind}/clear", response_model=OneDeviceOut)

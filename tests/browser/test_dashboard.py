@@ -142,6 +142,23 @@ async def test_maintenance_shows_at_once_what_became_of_it(
     await expect(page.get_by_role("button", name="Out of maintenance")).to_be_visible()
 
 
+async def test_who_acts_on_what_has_changed_meanwhile_sees_why_it_was_not_done(
+    house: BrowserHouse, people: dict[str, str], phone: GetPhone
+) -> None:
+    first, second = await signed_in(phone, people["technician"]), await signed_in(phone, people["operator"])
+    bike = house.bikes[1]
+    for page in (first.page, second.page):
+        await page.get_by_role("link", name=f"bike {bike.number}").click()
+        await page.get_by_role("button", name="Into maintenance").click()
+        await page.get_by_label("Reason").fill("a broken lamp")
+    await first.page.get_by_role("button", name="Into maintenance now").click()
+    await expect(first.page.get_by_text("because: a broken lamp")).to_be_visible()
+    await expect(second.page.get_by_text("because: a broken lamp")).to_be_visible(timeout=LIVE_MS)
+    await second.page.get_by_role("button", name="Into maintenance now").click()
+    await expect(second.page.get_by_text("It has changed since you looked")).to_be_visible()
+    second.faults.clear()
+
+
 async def test_a_viewer_has_no_button_and_the_api_refuses(
     house: BrowserHouse, people: dict[str, str], phone: GetPhone
 ) -> None:

@@ -68,9 +68,10 @@ export interface Command {
 }
 
 export interface Label {
-  id: string;
-  generation?: number;
-  [more: string]: unknown;
+  label_id: string;
+  generation: number;
+  suspended_at: string | null;
+  revoked_at: string | null;
 }
 
 const listeners = new Set<() => void>();
@@ -83,6 +84,12 @@ export function onSignedOut(listener: () => void): () => void {
 
 export async function get<T>(path: string): Promise<T> {
   return answered<T>(await fetch(path, { headers: { Accept: "application/json" } }));
+}
+
+// With the version of what was read, which an action on it has to carry.
+export async function getTagged<T>(path: string): Promise<{ value: T; tag: string }> {
+  const response = await fetch(path, { headers: { Accept: "application/json" } });
+  return { tag: response.headers.get("ETag") ?? "", value: await answered<T>(response) };
 }
 
 // A key of 24 random characters: a request that is repeated after a lost answer happens once.

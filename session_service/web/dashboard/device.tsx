@@ -1,6 +1,6 @@
 // One device: its state with its age and its evidence, what can be done, and how each command went, step by step.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { covers, get, post, ApiError, type Command, type Device, type Me, type Role } from "./api";
+import { covers, get, getTagged, post, ApiError, type Command, type Device, type Label, type Me, type Role } from "./api";
 import type { Fleet } from "./fleet";
 import { age, LOOK, plain, stateOf } from "./states";
 
@@ -47,16 +47,18 @@ function deedsFor(device: Device, role: Role): string[] {
 export function DevicePage({ id, fleet, me }: { id: string; fleet: Fleet; me: Me }) {
   const [device, setDevice] = useState<Device | null>(null);
   const [commands, setCommands] = useState<Command[]>([]);
+  const [tag, setTag] = useState("");
   const [fault, setFault] = useState("");
   const readMs = useRef(0);
   const load = useCallback(async () => {
     try {
       const [one, all] = await Promise.all([
-        get<Device>(`/v1/ops/devices/${id}`),
+        getTagged<Device>(`/v1/ops/devices/${id}`),
         get<{ commands: Command[] }>(`/v1/ops/devices/${id}/commands`),
       ]);
       readMs.current = Date.now();
-      setDevice(one);
+      setDevice(one.value);
+      setTag(one.tag);
       setCommands(all.commands);
       setFault("");
     } catch (error) {
@@ -72,8 +74,9 @@ export function DevicePage({ id, fleet, me }: { id: string; fleet: Fleet; me: Me
       {fault !== "" && <p class="fault" role="alert">{fault} What is shown is {age(Date.now() - readMs.current)} old.</p>}
       <div class="columns">
         <Now device={device} fleet={fleet} readMs={readMs.current} />
-        <Actions device={device} me={me} onDone={load} />
-        <Timeline commands={commands} />
+        <Actions device={device} tag={tag} me={me} onDone={load} />
+        <Timeline commands={commands} me={me} />
+        <Labels id={id} />
       </div>
     </main>
   );
@@ -146,8 +149,9 @@ function moment(at: string | null): string {
   return at === null ? "never" : new Date(at).toLocaleString(undefined, { dateStyle: "short", timeStyle: "medium" });
 }
 
-function Actions({ device, me, onDone }: { device: Device; me: Me; onDone: () => Promise<void> }) {
+function Actions({ device, tag, me, onDone }: { device: Device; tag: string; me: Me; onDone: () => Promise<void> }) {
   const [chosen, choose] = useState("");
+  const [seen, setSeen] = useState(""); // the version that was on the page when the action was chosen
   const [outcome, setOutcome] = useState("");
   const [busy, setBusy] = useState(false);
   const names = deedsFor(device, me.role);
@@ -159,10 +163,12 @@ function Actions({ device, me, onDone }: { device: Device; me: Me; onDone: () =>
     setBusy(true);
     setOutcome("");
     try {
-      const answer = await post<{ state?: string; expires_at?: string }>(deed.path(device.device_id), deed.body(reason));
+      const answer = await post<{ state?: string; expires_at?: string }>(deed.path(device.device_id), deed.body(reason), { "If-Match": seen });
       setOutcome(answer.expires_at !== undefined && answer.state === "waiting" ? `${deed.word} waits for a second person.` : `${deed.word}: asked. The outcome is in the timeline.`);
       choose("");
     } catch (error) {
+      setSeen(tag);
+      if (error instanceof ApiError && error.status === 412) choose(""); // whoever decided saw something else
       setOutcome(error instanceof ApiError ? `${error.problem.title}. ${error.message}` : "The service cannot be reached. Nothing is known of the outcome; look at the timeline.");
     }
     setBusy(false);
@@ -174,7 +180,7 @@ function Actions({ device, me, onDone }: { device: Device; me: Me; onDone: () =>
       <h2 id="actions">Actions</h2>
       <div class="deeds" role="group" aria-label="Actions">
         {names.map((name) => (
-          <button key={name} type="button" aria-pressed={chosen === name} onClick={() => choose(chosen === name ? "" : name)}>
+          <button key={name} type="button" aria-pressed={chosen === name} onClick={() => (setSeen(tag), choose(chosen === name ? "" : name))}>
             {DEEDS[name]?.word}
           </button>
         ))}
@@ -190,7 +196,31 @@ function Actions({ device, me, onDone }: { device: Device; me: Me; onDone: () =>
   );
 }
 
-function Timeline({ commands }: { commands: Command[] }) {
+// What is stuck on it, the newest first; who has a label's text can make another, so the text itself is not shown.
+function Labels({ id }: { id: string }) {
+  const [labels, set] = useState<Label[] | null>(null);
+  useEffect(() => {
+    get<{ labels: Label[] }>(`/v1/ops/devices/${id}/labels`).then((found) => set(found.labels), () => set(null));
+  }, [id]);
+  if (labels === null) return null;
+  return (
+    <section aria-labelledby="labels">
+      <h2 id="labels">Labels</h2>
+      {labels.length === 0 && <p>None.</p>}
+      <dl>
+        {labels.map((label) => (
+          <div key={label.label_id}>
+            <dt>Generation {label.generation}</dt>
+            <dd>{label.label_id}, {label.revoked_at ? `revoked ${moment(label.revoked_at)}` : label.suspended_at ? `suspended ${moment(label.suspended_at)}` : "in force"}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+function Timeline({ commands, me }: { commands: Command[]; me: Me }) {
+  const who = (actor: string): string => (actor === `operator:${me.operator_id}` ? "you" : actor);
   return (
     <section aria-labelledby="commands" class="timeline">
       <h2 id="commands">Commands</h2>
@@ -200,7 +230,7 @@ function Timeline({ commands }: { commands: Command[] }) {
           <li key={one.id}>
             <p><strong>{plain(one.action)}</strong>, <span class={`outcome ${one.state}`}>{one.state}{one.reason ? `: ${plain(one.reason)}` : ""}</span></p>
             <ol class="steps">{stepsOf(one).map(({ word, ms }) => <li key={word}><span>{word}</span> <span>{ms}</span></li>)}</ol>
-            <p class="small">{moment(one.created_at)}, asked by {one.asked_by}{one.approved_by ? `, approved by ${one.approved_by}` : ""}{one.why ? `, because: ${one.why}` : ""}</p>
+            <p class="small">{moment(one.created_at)}, asked by {who(one.asked_by)}{one.approved_by ? `, approved by ${who(one.approved_by)}` : ""}{one.why ? `, because: ${one.why}` : ""}</p>
           </li>
         ))}
       </ol>

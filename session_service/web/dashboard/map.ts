@@ -77,7 +77,8 @@ export class FleetMap {
     const places = this.#shown.flatMap(({ line }): [number, number][] =>
       line.lat === null || line.lon === null ? [] : [[line.lat, line.lon]],
     );
-    if (places.length === 0) return;
+    if (places.length === 0 || this.box.clientWidth === 0) return; // hidden: it is fitted when it comes to be seen
+    this.#map.invalidateSize({ animate: false });
     this.#fitted = true;
     this.#map.fitBounds(L.latLngBounds(places), { padding: [30, 30], maxZoom: ALONE_FROM_ZOOM, animate: false });
   }

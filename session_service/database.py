@@ -34,6 +34,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import Field, SQLModel
 
+from session_service import metrics
 from session_service.clock import stopwatch_s
 from session_service.errors import SetupError
 from session_service.prepared import Prepared
@@ -168,8 +169,9 @@ class PostgresDatabase(Database):
         )
 
     async def write(self, work: Work[T]) -> T:  # noqa: D102
-        async with self._engine.begin() as connection:
-            result, changed = await connection.run_sync(partial(_whole, work))
+        with metrics.WRITES_WAITING.track_inprogress(), metrics.WRITE_SECONDS.time():
+            async with self._engine.begin() as connection:
+                result, changed = await connection.run_sync(partial(_whole, work))
         if changed and self.on_change is not None:
             self.on_change(changed)
         return result
@@ -234,7 +236,8 @@ class SqliteDatabase(Database):
         self._waiting.append(unit)
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._write_all())
-        return cast("T", await unit.future)
+        with metrics.WRITES_WAITING.track_inprogress(), metrics.WRITE_SECONDS.time():
+            return cast("T", await unit.future)
 
     async def read(self, work: Work[T]) -> T:  # noqa: D102
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
@@ -282,7 +285,9 @@ class SqliteDatabase(Database):
             await asyncio.get_running_loop().run_in_executor(self._disk, transaction.commit)
         else:
             transaction.commit()
-        self._commit_ms += ((stopwatch_s() - began) * 1000 - self._commit_ms) / COMMITS_REMEMBERED
+        took_s = stopwatch_s() - began
+        metrics.COMMIT_SECONDS.observe(took_s)
+        self._commit_ms += (took_s * 1000 - self._commit_ms) / COMMITS_REMEMBERED
 
 
 def sqlite_engine(url: str) -> Engine:

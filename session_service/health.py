@@ -6,7 +6,8 @@ from typing import cast
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -39,6 +40,9 @@ async def ready(request: Request, context: InContext, response: Response) -> str
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-async def figures() -> Response:
-    """Show the figures for Prometheus."""
+async def figures(request: Request) -> Response:
+    """Show the figures for Prometheus; with exemplars for who accepts OpenMetrics, which has them."""
+    if "application/openmetrics-text" in request.headers.get("accept", ""):
+        text: bytes = openmetrics.generate_latest(REGISTRY)  # type: ignore[no-untyped-call] # as the package has it
+        return Response(text, media_type=openmetrics.CONTENT_TYPE_LATEST)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Integer, Text, bindparam, delete, select, tup
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
+from session_service import metrics
 from session_service.credentials import OPERATOR_COOKIE, claimed_rider, own_cookie
 from session_service.database import Database, big, table_of
 from session_service.errors import ConflictError, MalformedError
@@ -244,6 +245,7 @@ def _of_same_request(named: Once, row: Row) -> IdempotencyRow:
     if stored.fingerprint != named.fingerprint:
         msg = "Use a new Idempotency-Key for a new request, or repeat the first one unchanged."
         raise KeyReusedError(msg)
+    metrics.REPLAYS.inc()
     return stored
 
 

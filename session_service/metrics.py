@@ -1,4 +1,10 @@
-"""What Prometheus reads at ``/metrics``. Labels have few values each; a device or a rider is never one."""
+"""What Prometheus reads at ``/metrics``: every queue, outcome and latency. docs/monitoring.md is written from it.
+
+Labels have few values each; a device, a session or a rider is never one. Exemplars carry a command's id and nothing
+else: it is random and opens nothing, only operators can look it up, and a session's or a rider's id would show anybody
+who reads the figures who rode when. Figures of a unit of work are counted where it happens, so a unit that is rolled
+back may be counted; they are for looking, money is counted in the ledger.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +32,57 @@ TELEMETRY_DROPPED: Final = Counter(
     ["reason"],
 )
 TELEMETRY_WAITING: Final = Gauge("unlatch_telemetry_waiting", "Heartbeats that wait to be stored as telemetry.")
+STARTS: Final = Counter(
+    "unlatch_starts_total",
+    "Starts by what came of the command to unlock first (active, not_unlocked, unknown, ...), or refused without one.",
+    ["state"],
+)
+SESSIONS: Final = Gauge(
+    "unlatch_sessions", "Sessions that are not over, by state; counted every ten seconds.", ["state"]
+)
+COMMANDS_SENT: Final = Counter(
+    "unlatch_commands_sent_total",
+    "Commands handed to the broker (sent), or not (failed: sent again later).",
+    ["result"],
+)
+COMMAND_SECONDS: Final = Histogram(
+    "unlatch_command_seconds",
+    "From the making of a command to its device's word on it: accepted, then done, refused or expired.",
+    ["action", "result"],
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 8, 10, 30, 300),
+)
+REPORT_AGE: Final = Histogram(
+    "unlatch_report_age_seconds",
+    "From the moment of which a stored report speaks to its storing, by kind.",
+    ["kind"],
+    buckets=(0.01, 0.05, 0.2, 1, 5, 30, 300, 3_600, 86_400),
+)
+SWEEP_SECONDS: Final = Histogram(
+    "unlatch_sweep_seconds",
+    "Time that a sweep of what is due takes.",
+    buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
+)
+SWEEP_DUE: Final = Gauge("unlatch_sweep_due", "Sessions that the last sweep found due; 500 at the most.")
+WRITES_WAITING: Final = Gauge("unlatch_writes_waiting", "Units of work that wait for their commit.")
+WRITE_SECONDS: Final = Histogram(
+    "unlatch_write_seconds",
+    "From the asking for a unit of work to its commit, waiting included.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
+)
+COMMIT_SECONDS: Final = Histogram(
+    "unlatch_commit_seconds",
+    "Time of a commit on SQLite, which is the disk's.",
+    buckets=(0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1),
+)
+STREAMS: Final = Gauge("unlatch_event_streams", "Riders' event streams that are open.")
+TOP_UPS: Final = Counter("unlatch_top_ups_total", "Top-ups: begun, paid, failed, mismatch.", ["outcome"])
+REFUNDS: Final = Counter("unlatch_refunds_total", "Parts of refunds that have an end: done, failed.", ["outcome"])
+REPLAYS: Final = Counter("unlatch_idempotency_replays_total", "Requests that were answered as their first sending was.")
+PHOTOS_WAITING: Final = Gauge("unlatch_photos_waiting", "Photographs of labels that are being read or wait for it.")
+CERTIFICATE_EXPIRES: Final = Gauge(
+    "unlatch_certificate_expires_seconds",
+    "When the service's certificate for the broker ends, in seconds since 1970; 0 until the first try to connect.",
+)
 UNLOCK_SECONDS: Final = Histogram(
     "unlatch_unlock_seconds",
     "From the request for a session to the outcome of its unlock.",
@@ -38,3 +95,12 @@ REQUEST_SECONDS: Final = Histogram(
     ["method", "route", "status"],
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
 )
+
+for _metric, _values in (
+    (STARTS, ("active", "not_unlocked", "unknown", "refused")),
+    (TOP_UPS, ("begun", "paid", "failed", "mismatch")),
+    (REFUNDS, ("done", "failed")),
+    (COMMANDS_SENT, ("sent", "failed")),
+):
+    for _value in _values:  # from 0 on, so that the first one is an increase, and a share of none is 0
+        _metric.labels(_value)

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from session_service import idempotency
+from session_service import idempotency, metrics
 from session_service.commands import service as commands
 from session_service.commands.dispatcher import Dispatcher
 from session_service.context import Context
@@ -25,6 +25,7 @@ from session_service.sessions.service import Sessions
 logger = logging.getLogger(__name__)
 
 NOTE_EVERY_S: Final = 0.2  # how long a sent command may look unsent; the sweeper waits a second before it sends again
+COUNT_EVERY_S: Final = 10.0  # sessions by state, for /metrics; of the live ones, which have an index
 DUE_AT_ONCE: Final = 500  # sessions looked at in one sweep; the rest wait for the next
 
 
@@ -41,6 +42,7 @@ class Sweeper:
         """Sweep until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._repeat(self._dispatcher.note_sent, NOTE_EVERY_S))
+            group.create_task(self._repeat(self._count, COUNT_EVERY_S))
             group.create_task(self._repeat(self.sweep, self._context.settings.sweep_every_ms / 1000))
 
     async def _repeat(self, work: Callable[[], Awaitable[None]], every_s: float) -> None:
@@ -53,15 +55,22 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Do everything that is due now."""
-        await self._dispatcher.send_leftovers()
-        await self._sessions_due()
-        await self._context.database.write(self._give_up_commands)
-        await self._context.database.write(self._free_cleaned)
-        await self._context.database.write(self._forget)
+        with metrics.SWEEP_SECONDS.time():
+            await self._dispatcher.send_leftovers()
+            await self._sessions_due()
+            await self._context.database.write(self._give_up_commands)
+            await self._context.database.write(self._free_cleaned)
+            await self._context.database.write(self._forget)
+
+    async def _count(self) -> None:
+        counts = await self._context.database.read(sessions_repository.counts)
+        for state in sessions_repository.COUNTED:
+            metrics.SESSIONS.labels(state).set(counts.get(state, 0))
 
     async def _sessions_due(self) -> None:
         now_ms = self._context.clock.now_ms()
         due = await self._context.database.read(lambda c: sessions_repository.due(c, now_ms, DUE_AT_ONCE))
+        metrics.SWEEP_DUE.set(len(due))
         for session_id, device_id in due:
             unit = partial(self._sessions.sweep_one, session_id=session_id, device_id=device_id)
             await self._gateway.announce(await self._context.database.write(unit))

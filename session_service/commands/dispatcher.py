@@ -16,6 +16,7 @@ from fastapi import Depends, Request
 
 from broker.contract import envelope, topics
 from broker.contract.messages import Config, Message
+from session_service import metrics
 from session_service.clock import Clock
 from session_service.commands import repository, service
 from session_service.commands.model import CommandRow
@@ -52,8 +53,10 @@ class Dispatcher:
             try:
                 await self.publish_signed(row.device_id, topics.Channel.COMMAND, service.message_of(row))
             except ConnectionError as error:
+                metrics.COMMANDS_SENT.labels("failed").inc()
                 logger.warning("command not sent, the sweeper will command=%s: %s", row.id, error)
             else:
+                metrics.COMMANDS_SENT.labels("sent").inc()
                 self._sent_at_ms[row.id] = self._clock.now_ms()
 
     async def publish_signed(self, device_id: str, channel: topics.Channel, message: Message) -> None:

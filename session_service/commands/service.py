@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from broker.contract.codes import Action, Reason, Result
 from broker.contract.messages import VERSION, Command, CommandReport
+from session_service import metrics
 from session_service.clock import new_id
 from session_service.commands import repository
 from session_service.commands.model import CommandRow, CommandState
@@ -97,6 +98,8 @@ def note_report(
         return row
     # A device may say that it was up for any time; still it cannot have answered before it was asked.
     at_ms, accepted_at_ms = max(at_ms, row.created_at_ms), max(accepted_at_ms, row.created_at_ms)
+    took_s = ((accepted_at_ms if report.result is Result.ACCEPTED else at_ms) - row.created_at_ms) / 1000
+    metrics.COMMAND_SECONDS.labels(row.action, report.result).observe(took_s, {"command_id": row.id})
     if report.result is Result.ACCEPTED:
         if row.state != CommandState.UNKNOWN:
             repository.change(connection, row.id, state=CommandState.ACCEPTED, accepted_at_ms=accepted_at_ms)

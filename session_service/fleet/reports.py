@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from broker.contract.messages import CommandReport, Report, Status
+from session_service import metrics
 from session_service.clock import Clock
 from session_service.devices import service as devices
 from session_service.devices.anchor import Anchor, raised_by_report, real_time_of
@@ -57,7 +58,9 @@ def receive(connection: Connection, clock: Clock, report: Report, token: str, *,
         verdict = Verdict.REPEATED if report.seq <= stored else Verdict.GAP
         return Receipt(verdict, report.journal_id, stored)
     at_ms = _dated(connection, known, report, now_ms)
-    repository.add(connection, _row(report, token, at_ms, now_ms))
+    row = _row(report, token, at_ms, now_ms)
+    repository.add(connection, row)
+    metrics.REPORT_AGE.labels(row.kind).observe((now_ms - at_ms) / 1000)
     _note(connection, known, report, at_ms, now_ms)
     if not effect:
         detail = f"report {report.journal_id}/{report.seq} could not take effect; see the log"

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 
+from cryptography import x509
+
+from session_service import metrics
 from session_service.errors import SetupError
 from session_service.settings import Settings
 
@@ -23,4 +27,14 @@ def broker_context(settings: Settings) -> ssl.SSLContext:
         files = f"{settings.broker_ca_file}, {settings.broker_cert_file} and {settings.broker_key_file}"
         msg = f"Cannot use {files} ({error}). Make what is missing: unlatch pki init"
         raise SetupError(msg) from error
+    _note_end(settings)
     return context
+
+
+def _note_end(settings: Settings) -> None:
+    """Tell ``/metrics`` until when the certificate is good."""
+    try:
+        certificate = x509.load_pem_x509_certificate(Path(settings.broker_cert_file).read_bytes())
+    except (OSError, ValueError):  # OpenSSL has just read it; it is being replaced, and the next connection looks again
+        return
+    metrics.CERTIFICATE_EXPIRES.set(certificate.not_valid_after_utc.timestamp())

@@ -31,6 +31,7 @@ import zxingcpp
 from PIL import Image, ImageFile
 from pyzbar import pyzbar
 
+from session_service import metrics
 from session_service.clock import Clock
 from session_service.labels.errors import (
     NoLabelInPhotoError,
@@ -309,11 +310,13 @@ class PhotoReader:
             detail = "Many photographs are being read; try again in a few seconds."
             raise PhotoReaderBusyError(detail)
         self._waiting_bytes += size
+        metrics.PHOTOS_WAITING.inc()
         try:
             work = partial(read, await load(), accept, now_ms=self._now_ms)
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._waiting_bytes -= size
+            metrics.PHOTOS_WAITING.dec()
 
     def close(self) -> None:
         """Finish what is being read, and drop what waits."""

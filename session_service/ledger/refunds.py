@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from session_service import audit, clock
+from session_service import audit, clock, metrics
 from session_service.errors import NotFoundError
 from session_service.ledger import refund_rules, repository, rules, service
 from session_service.ledger import refunds_repository as rows
@@ -171,6 +171,7 @@ def settle(
     if not rows.end_part(connection, part, status, provider_refund_id, at_ms):
         _ensure_no_success_after_a_failure(connection, part, status)
         return
+    metrics.REFUNDS.labels(status).inc()
     if status is RefundStatus.DONE:
         return
     transfer = new_transfer(REFUND_FAILED, f"{REFUND_FAILED}:{part.reference}", None, at_ms, part.amount_minor)

@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from session_service import clock
+from session_service import clock, metrics
 from session_service.errors import NotFoundError
 from session_service.ledger import repository, rules, service
 from session_service.ledger.errors import PaymentMismatchError, TooManyTopUpsError
@@ -53,6 +53,7 @@ def create(connection: Connection, rider: RiderIdentity, amount_minor: int, prov
         created_at_ms=at_ms,
     )
     repository.add_top_up(connection, top_up)
+    metrics.TOP_UPS.labels("begun").inc()
     return top_up
 
 
@@ -98,12 +99,14 @@ def take_event(connection: Connection, provider: str, event: PaymentEvent, at_ms
     known = repository.top_up_of_payment(connection, provider, event.payment_id)
     if top_up is None or known not in {None, top_up.id} or not _agree(top_up, provider, event):
         logger.warning("payment does not agree with its top-up provider=%s reference=%s", provider, event.reference)
+        metrics.TOP_UPS.labels("mismatch").inc()
         msg = "Compare provider, payment, reference, amount and currency with the top-up; nothing was credited."
         raise PaymentMismatchError(msg)
     if event.result is PaymentResult.SUCCEEDED:
         credit_top_up(connection, top_up_id=top_up.id, payment_id=event.payment_id, at_ms=at_ms)
     else:
         repository.fail_top_up(connection, top_up.id, at_ms)
+        metrics.TOP_UPS.labels("failed").inc()
 
 
 def credit_top_up(connection: Connection, *, top_up_id: str, payment_id: str, at_ms: int) -> None:
@@ -128,6 +131,7 @@ def credit_top_up(connection: Connection, *, top_up_id: str, payment_id: str, at
     repository.add_legs(connection, transfer.id, wallet.currency, legs)
     repository.save_wallet(connection, top_up.rider_id, credited.after)
     repository.pay_top_up(connection, top_up_id, payment_id, at_ms)
+    metrics.TOP_UPS.labels("paid").inc()
 
 
 def _agree(top_up: TopUp, provider: str, event: PaymentEvent) -> bool:

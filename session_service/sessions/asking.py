@@ -15,6 +15,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request, Response
 from sqlalchemy import Connection
 
+from session_service import metrics
 from session_service.clock import new_id
 from session_service.commands.dispatcher import Dispatcher
 from session_service.context import Context
@@ -29,12 +30,12 @@ from session_service.riders.endpoints import signed_in_rider
 from session_service.riders.token import RiderIdentity
 from session_service.sessions import repository
 from session_service.sessions.doubt import notice_scan
-from session_service.sessions.live import Change, Live, first_outcome
+from session_service.sessions.live import START_EVENTS, Change, Live, first_outcome
 from session_service.sessions.machine import Event, allows
 from session_service.sessions.model import Session
 from session_service.sessions.moves import change_of
 from session_service.sessions.schemas import SessionOut
-from session_service.sessions.service import START_EVENTS, Moved, Sessions
+from session_service.sessions.service import Moved, Sessions
 from session_service.waiting import Prefer, wait_s
 
 Act = Callable[[Connection, Session], Moved]
@@ -76,6 +77,7 @@ class Asking:
         try:
             asked = await self.context.database.write(partial(self._start_once, parts, shown, new_id()))
         except Problem:
+            metrics.STARTS.labels("refused").inc()
             await self._notice_refused(parts, shown.position)
             raise
         return await self._answer(asked, 201)

@@ -10,9 +10,11 @@ from typing import Annotated, Final, cast
 
 from fastapi import Depends, Request
 
+from session_service import metrics
 from session_service.sessions.machine import WAITING, Event, SessionState
 
 MAX_UNREAD: Final = 100  # a session has a dozen moves; who does not read them starts again from the database
+START_EVENTS: Final = 2  # hold_placed and command_issued: a Start's answer is what comes after them
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Live:
     def tell(self, changes: Iterable[Change]) -> None:
         """Pass on committed changes. A listener that has stopped reading loses them, not the others."""
         for change in changes:
+            if change.seq == START_EVENTS + 1:
+                metrics.STARTS.labels(change.state).inc()
             for listener in self._listeners.get(change.session_id, ()):
                 if not listener.full():
                     listener.put_nowait(change)

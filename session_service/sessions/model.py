@@ -13,6 +13,7 @@ from session_service.database import big
 from session_service.sessions.machine import LIVE, Outcome, SessionState
 
 _LIVE_SQL = text(f"state IN ({', '.join(repr(str(s)) for s in sorted(LIVE))})")
+_REVIEW_SQL = text("state = 'review'")
 
 
 class Session(SQLModel):
@@ -62,6 +63,7 @@ class SessionTable(Session, table=True):
         Index("session_live_device", "device_id", unique=True, sqlite_where=_LIVE_SQL, postgresql_where=_LIVE_SQL),
         Index("session_of_device", "device_id", "id"),
         Index("session_started", "started_at_ms"),  # reports read a span of time by it
+        Index("session_review", "id", sqlite_where=_REVIEW_SQL, postgresql_where=_REVIEW_SQL),  # to count them
         Index("session_due", "act_at_real_ms", sqlite_where=_LIVE_SQL, postgresql_where=_LIVE_SQL),
     )
 

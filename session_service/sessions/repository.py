@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, exists, insert, select
+from sqlalchemy import Connection, bindparam, exists, func, insert, select
 from sqlalchemy.sql import Select
 
 from session_service.database import every, first, note_changed, set_columns, table_of
@@ -110,6 +110,10 @@ _DUE: Final = (
     .order_by(_SESSION.c.act_at_real_ms)
     .limit(bindparam("limit_"))
 )
+_COUNTS: Final = select(_SESSION.c.state, func.count()).where(_IS_LIVE).group_by(_SESSION.c.state)
+_IS_REVIEW: Final = _SESSION.c.state == bindparam("review_", SessionState.REVIEW, literal_execute=True)
+_REVIEWS: Final = select(func.count()).where(_IS_REVIEW)
+COUNTED: Final = (*sorted(LIVE), SessionState.REVIEW)
 _INSERT: Final = Prepared(insert(_SESSION))
 _ADD_EVENT: Final = Prepared(insert(_EVENT))
 _EVENTS: Final = Prepared(
@@ -158,6 +162,12 @@ def due(connection: Connection, now_ms: int, limit: int) -> list[tuple[str, str]
     """Return (session id, device id) of the live sessions that need a look now, the longest waiting first."""
     rows = connection.execute(_DUE, {"now_": now_ms, "limit_": limit})
     return [(row.id, row.device_id) for row in rows]
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """Return how many sessions are in each state of ``COUNTED``; a state that none is in may be missing."""
+    live: dict[str, int] = {row[0]: row[1] for row in connection.execute(_COUNTS)}
+    return live | {SessionState.REVIEW: connection.execute(_REVIEWS).scalar_one()}
 
 
 def add(connection: Connection, row: Session) -> None:

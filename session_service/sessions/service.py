@@ -43,7 +43,6 @@ from session_service.sessions.moves import Because, advance, end, event_row, rel
 from session_service.sessions.repository import Target
 from session_service.settings import Settings
 
-START_EVENTS: Final = 2  # hold_placed and command_issued: a Start's answer is what comes after them
 MAX_ASKED_AGAIN: Final = 3  # a device that reboots more often than this within one deadline is broken
 
 

@@ -23,13 +23,17 @@ from session_service.presence import repository as presence
 from session_service.sessions import repository as sessions
 
 PARTS = {"_HOLD_AND_WALLET"}  # of other statements
-WHOLE = {"_CITY"}  # counts the whole fleet, once in 15 s (session_service/finding/service.py)
+WHOLE = {
+    "_CITY",  # counts the whole fleet, once in 15 s (session_service/finding/service.py)
+    "_COUNTS",  # counts the live sessions for /metrics, by an index that holds no others, once in 10 s
+    "_REVIEWS",  # the same of those in review
+}
 
 
 def statements(module: ModuleType) -> list[tuple[str, Select[object] | UpdateBase]]:
-    """Return the statements that a module keeps, by name."""
+    """Return the statements that a module keeps, by name, parts of others left out."""
     kept = ((name, it._statement if isinstance(it, Prepared) else it) for name, it in vars(module).items())
-    return [(name, it) for name, it in kept if isinstance(it, Select | Update) and name not in PARTS | WHOLE]
+    return [(name, it) for name, it in kept if isinstance(it, Select | Update) and name not in PARTS]
 
 
 def plan(connection: Connection, statement: Select[object] | UpdateBase) -> list[str]:
@@ -48,6 +52,8 @@ def test_no_statement_reads_a_whole_table(connection: Connection, module: Module
     found = statements(module)
     assert found
     for name, statement in found:
+        if name in WHOLE:
+            continue
         steps = plan(connection, statement)
         assert not [step for step in steps if step.startswith("SCAN ") and step != "SCAN CONSTANT ROW"], (name, steps)
 
@@ -59,6 +65,8 @@ def test_no_statement_reads_a_whole_table(connection: Connection, module: Module
         (sessions, "_LIVE_ON", "session_live_device"),
         (sessions, "_NEWEST_ON", "session_of_device"),
         (sessions, "_DUE", "session_due"),
+        (sessions, "_COUNTS", "session_due"),
+        (sessions, "_REVIEWS", "session_review"),
         (commands, "_OUTBOX", "command_outbox"),
         (commands, "_GIVE_UP", "command_unanswered"),
         (finding, "_FREE_NEAR", "device_state_place"),

@@ -48,6 +48,7 @@ mutants: setup ## remove each guard of the code by itself, and see that a test f
 docs: setup-demo ## make the pages in docs/ again that are drawn from tables in the code
 	@$(BIN)/python docs/diagrams.py
 	@$(BIN)/python docs/access_page.py
+	@$(BIN)/python docs/monitoring_page.py
 
 pictures: setup ## take the pictures of every screen of the riders' pages again, and write docs/pages.md (2 minutes)
 	@$(BIN)/python -m docs.pictures

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
@@ -25,13 +26,13 @@ from session_service.alerts.repository import ALERT, DEVICE
 from session_service.alerts.rules import HOUR_MS, MARK, STATE, Rule, rows_of, rules
 from session_service.clock import Clock, new_id
 from session_service.database import Database, every
-from session_service.metrics import ALERTS_ACTIVE
+from session_service.metrics import ALERTS_ACTIVE, ALERTS_RAISED
 from session_service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 2_000  # alerts of a rule that begin, or end, in one round; the rest wait for the next
-IN_ONE_UNIT: Final = 100  # 5 ms of the writer
+IN_ONE_UNIT: Final = 20  # 20 ms of the writer
 MARK_EVERY_MS: Final = 6 * HOUR_MS  # a forecast looks back 6 to 12 hours: through rides, not through days
 RULE: Final = "rule:alerts"
 T = TypeVar("T")
@@ -46,11 +47,31 @@ class Found(NamedTuple):
     over: list[DeviceAlert]
 
 
-class Site(NamedTuple):
-    """A site's devices that could be silent, and since when those are that have such an alert."""
+class Silence(NamedTuple):
+    """An active alert of a silent device, since when it is silent, and the site's alert that it points to."""
 
+    alert_id: str
+    since_ms: int
+    group_id: str | None
+
+
+class Site(NamedTuple):
+    """A site's devices that could be silent, those that are, and its active alert."""
+
+    name: str
     devices: int
-    silent_since_ms: list[int]
+    silences: list[Silence]
+    alert: DeviceAlert | None
+
+    def has_recovered(self) -> bool:
+        """Return whether the site's alert is over."""
+        return sites.has_recovered(self.devices, len(self.silences))
+
+    def has_work(self) -> bool:
+        """Return whether anything about this site is to be written."""
+        if self.alert is None:
+            return sites.has_failed(self.devices, [silence.since_ms for silence in self.silences])
+        return self.has_recovered() or any(silence.group_id is None for silence in self.silences)
 
 
 class Rounds:
@@ -88,7 +109,7 @@ class Rounds:
             await self._database.write(partial(_end, over, now_ms))
 
     async def _look_at_sites(self, now_ms: int) -> None:
-        for site in await self._database.read(sites_to_look_at):
+        for site in await self._database.read(look_at_sites):
             await self._database.write(partial(settle_site, site, now_ms))
 
     async def _mark_batteries(self, now_ms: int) -> None:
@@ -186,57 +207,64 @@ def _mark(rows: Sequence[dict[str, object]], connection: Connection) -> None:
 
 
 _SILENT: Final = and_(ALERT.c.kind == SILENT, ALERT.c.cleared_at_ms.is_(None))
+_IN_USE: Final = and_(
+    DEVICE.c.site != "",
+    DEVICE.c.revoked_at_ms.is_(None),
+    DEVICE.c.service != repository.MAINTENANCE,
+    STATE.c.seen_at_ms.is_not(None),
+)
 
 
-def sites_to_look_at(connection: Connection) -> list[str]:
-    """Return sites that may have failed or recovered: with an alert of their own, or silent devices without one."""
-    ungrouped = select(ALERT.c.site).where(_SILENT, ALERT.c.group_id.is_(None), ALERT.c.site != "")
-    down = select(ALERT.c.site).where(ALERT.c.kind == SITE_DOWN, ALERT.c.cleared_at_ms.is_(None))
-    return sorted(connection.execute(ungrouped.union(down).limit(AT_ONCE)).scalars())
+def look_at_sites(connection: Connection) -> list[Site]:
+    """Return the sites whose alert is to begin, to end, or to have more devices' alerts point to it."""
+    down = {alert.site: alert for alert in every(connection, DeviceAlert, _DOWN)}
+    silences: dict[str, list[Silence]] = defaultdict(list)
+    for row in connection.execute(_SILENCES):
+        silences[row[0]].append(Silence(*row[1:]))
+    if not silences and not down:
+        return []
+    totals = {row[0]: row[1] for row in connection.execute(_TOTALS)}
+    found = [
+        Site(name, totals.get(name, 0), silences.get(name, []), down.get(name)) for name in sorted({*silences, *down})
+    ]
+    return [site for site in found if site.has_work()][:AT_ONCE]
 
 
-def settle_site(site: str, now_ms: int, connection: Connection) -> None:
+_DOWN: Final = select(ALERT).where(ALERT.c.kind == SITE_DOWN, ALERT.c.cleared_at_ms.is_(None))
+_SILENCES: Final = (
+    select(DEVICE.c.site, ALERT.c.id, STATE.c.seen_at_ms, ALERT.c.group_id)
+    .select_from(rows_of(join_mark=False).join(ALERT, ALERT.c.device_id == DEVICE.c.id))
+    .where(_IN_USE, _SILENT)
+    .order_by(ALERT.c.device_id)
+)
+_TOTALS: Final = (
+    select(DEVICE.c.site, func.count()).select_from(rows_of(join_mark=False)).where(_IN_USE).group_by(DEVICE.c.site)
+)
+
+
+def settle_site(site: Site, now_ms: int, connection: Connection) -> None:
     """Raise, keep or end the alert of a site, and have its devices' alerts point to it."""
-    found, alert = _site(connection, site), _alert_of_site(connection, site)
-    if alert is not None and sites.has_recovered(found.devices, len(found.silent_since_ms)):
+    alert = site.alert
+    if alert is not None and site.has_recovered():
         repository.clear_it(connection, alert, RULE, now_ms)
         connection.execute(update(ALERT).where(ALERT.c.group_id == alert.id).values(group_id=null()))
         return
     if alert is None:
-        if not sites.has_failed(found.devices, found.silent_since_ms):
-            return
-        alert = _new_site_alert(site, found, now_ms)
+        alert = _new_site_alert(site, now_ms)
         if not repository.add(connection, alert):
             return  # another instance has
-    grouped = update(ALERT).where(_SILENT, ALERT.c.site == site, ALERT.c.group_id.is_(None)).values(group_id=alert.id)
-    connection.execute(grouped)
+        ALERTS_RAISED.labels(alert.severity).inc()
+    new = [silence.alert_id for silence in site.silences if silence.group_id is None]
+    connection.execute(update(ALERT).where(ALERT.c.id.in_(new)).values(group_id=alert.id))
 
 
-def _site(connection: Connection, site: str) -> Site:
-    of_site = and_(DEVICE.c.site == site, DEVICE.c.revoked_at_ms.is_(None), STATE.c.seen_at_ms.is_not(None))
-    in_use = and_(of_site, DEVICE.c.service != repository.MAINTENANCE)
-    total = select(func.count()).select_from(rows_of(join_mark=False)).where(in_use)
-    silent = (
-        select(STATE.c.seen_at_ms)
-        .select_from(rows_of(join_mark=False).join(ALERT, ALERT.c.device_id == DEVICE.c.id))
-        .where(in_use, _SILENT)
-    )
-    return Site(connection.execute(total).scalar_one(), list(connection.execute(silent).scalars()))
-
-
-def _alert_of_site(connection: Connection, site: str) -> DeviceAlert | None:
-    found = select(ALERT).where(ALERT.c.site == site, ALERT.c.kind == SITE_DOWN, ALERT.c.cleared_at_ms.is_(None))
-    rows = every(connection, DeviceAlert, found)
-    return rows[0] if rows else None
-
-
-def _new_site_alert(site: str, found: Site, now_ms: int) -> DeviceAlert:
+def _new_site_alert(site: Site, now_ms: int) -> DeviceAlert:
     return DeviceAlert(
         id=new_id(),
-        site=site,
+        site=site.name,
         kind=SITE_DOWN,
         severity=severity_of(SITE_DOWN),
-        detail=f"{len(found.silent_since_ms)} of {found.devices} devices fell silent together",
+        detail=f"{len(site.silences)} of {site.devices} devices fell silent together",
         opened_at_ms=now_ms,
         last_at_ms=now_ms,
     )

@@ -17,7 +17,7 @@ REJECTED: Final = Counter(
     "unlatch_messages_rejected_total", "Messages that had no effect, by reason.", ["channel", "reason"]
 )
 REPORTS: Final = Counter("unlatch_reports_total", "Reports by what became of them.", ["verdict"])
-MOVES: Final = Counter("unlatch_session_moves_total", "Moves of sessions.", ["event"])
+MOVES: Final = Counter("unlatch_session_moves_total", "Moves of sessions past a Start's own two, by event.", ["event"])
 PROBLEMS: Final = Counter("unlatch_problems_total", "Requests that were refused, by problem type.", ["type"])
 ALERTS_RAISED: Final = Counter("unlatch_alerts_raised_total", "Alerts that began.", ["severity"])
 ALERTS_ACTIVE: Final = Gauge("unlatch_alerts_active", "Alerts that last.", ["severity"])
@@ -74,7 +74,7 @@ COMMIT_SECONDS: Final = Histogram(
     "Time of a commit on SQLite, which is the disk's.",
     buckets=(0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1),
 )
-STREAMS: Final = Gauge("unlatch_event_streams", "Riders' event streams that are open.")
+STREAMS: Final = Gauge("unlatch_event_streams", "Event streams that are open, of riders and of dashboards.", ["of"])
 TOP_UPS: Final = Counter("unlatch_top_ups_total", "Top-ups: begun, paid, failed, mismatch.", ["outcome"])
 REFUNDS: Final = Counter("unlatch_refunds_total", "Parts of refunds that have an end: done, failed.", ["outcome"])
 REPLAYS: Final = Counter("unlatch_idempotency_replays_total", "Requests that were answered as their first sending was.")
@@ -101,6 +101,7 @@ for _metric, _values in (
     (TOP_UPS, ("begun", "paid", "failed", "mismatch")),
     (REFUNDS, ("done", "failed")),
     (COMMANDS_SENT, ("sent", "failed")),
+    (STREAMS, ("rider", "dashboard")),
 ):
     for _value in _values:  # from 0 on, so that the first one is an increase, and a share of none is 0
         _metric.labels(_value)

@@ -317,8 +317,6 @@ class Gateway:
 
     async def announce(self, moved: Moved) -> None:
         """Tell listeners what a committed unit of work moved, and send its commands."""
-        for change in moved.changes:
-            metrics.MOVES.labels(change.event).inc()
         self._live.tell(moved.changes)
         await self._dispatcher.send(moved.commands)
 

@@ -156,7 +156,7 @@ async def events(
 ) -> AsyncIterator[ServerSentEvent]:
     """Follow a session: one event a move, with the session as it is after it. ``Last-Event-ID`` resumes."""
     seen = int(last_event_id or 0)
-    with live.listening(session_id) as inbox, metrics.STREAMS.track_inprogress():
+    with live.listening(session_id) as inbox, metrics.STREAMS.labels("rider").track_inprogress():
         stored, is_over = await context.database.read(lambda c: _told_so_far(c, session_id, seen))
         if is_over and not stored:
             return

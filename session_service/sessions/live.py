@@ -42,6 +42,7 @@ class Live:
     def tell(self, changes: Iterable[Change]) -> None:
         """Pass on committed changes. A listener that has stopped reading loses them, not the others."""
         for change in changes:
+            metrics.MOVES.labels(change.event).inc()
             if change.seq == START_EVENTS + 1:
                 metrics.STARTS.labels(change.state).inc()
             for listener in self._listeners.get(change.session_id, ()):

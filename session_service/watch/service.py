@@ -19,6 +19,7 @@ import msgspec
 from fastapi import Depends, Request
 from sqlalchemy.exc import SQLAlchemyError
 
+from session_service import metrics
 from session_service.clock import Clock, new_id
 from session_service.database import Database
 from session_service.watch import repository
@@ -99,7 +100,8 @@ class Watch:
         """Keep the fleet in memory for the block."""
         self._readers += 1
         try:
-            yield
+            with metrics.STREAMS.labels("dashboard").track_inprogress():
+                yield
         finally:
             self._readers -= 1
             self._looked_at_ms = self._clock.now_ms()

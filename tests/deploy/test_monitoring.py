@@ -147,6 +147,39 @@ async def test_exemplars_name_a_command_and_nobody_else(
     assert bike.device.id not in said
 
 
+def figures(text: str) -> dict[str, float]:
+    """Return each series and its value."""
+    lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, value in lines}
+
+
+@pytest.mark.server
+async def test_a_ride_a_repetition_and_a_refusal_are_counted(
+    own_mosquitto: Mosquitto, sqlite_url: str, tmp_path: Path
+) -> None:
+    async with world(own_mosquitto, sqlite_url, tmp_path) as made:
+        bike, rider, poor = await made.device(), await made.rider(), await made.rider(funds_minor=0)
+        before = figures((await made.client.get("/metrics")).text)
+        assert (await poor.start(bike.device.label)).status_code == 402
+        session = (await rider.start(bike.device.label, key="the-same-key-twice")).json()
+        await rider.start(bike.device.label, key="the-same-key-twice")
+        await rider.finish(session["id"])
+        after = figures((await made.client.get("/metrics")).text)
+
+    counted = {name: value - before.get(name, 0) for name, value in after.items()}
+    assert counted['unlatch_starts_total{state="active"}'] == 1
+    assert counted['unlatch_starts_total{state="refused"}'] == 1
+    assert counted["unlatch_idempotency_replays_total"] == 1
+    assert counted['unlatch_session_moves_total{event="unlocked"}'] == 1
+    assert counted['unlatch_session_moves_total{event="finish_pressed"}'] == 1
+    assert counted['unlatch_commands_sent_total{result="sent"}'] == 2
+    assert counted['unlatch_command_seconds_count{action="unlock",result="done"}'] == 1
+    assert counted["unlatch_write_seconds_count"] >= 3
+    assert counted['unlatch_report_age_seconds_count{kind="command"}'] >= 2
+    assert after["unlatch_certificate_expires_seconds"] > 1e9
+    assert after["unlatch_writes_waiting"] == 0
+
+
 @needs_prometheus
 @pytest.mark.server
 async def test_a_real_prometheus_reads_a_real_service_and_evaluates_every_rule(

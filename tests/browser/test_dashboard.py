@@ -208,6 +208,18 @@ async def test_a_stream_that_drops_says_so_and_catches_up_without_a_reload(
     desk.faults.clear()
 
 
+async def test_a_pod_in_which_somebody_may_be_waits_for_a_second_person(
+    house: BrowserHouse, people: dict[str, str], phone: GetPhone
+) -> None:
+    desk = await signed_in(phone, people["operator"])
+    page = desk.page
+    await page.get_by_role("link", name=f"pod {house.pods[0].number}").click()  # ridden in the test before
+    await page.get_by_role("button", name="Unlock", exact=True).click()
+    await page.get_by_label("Reason").fill(WHY)
+    await page.get_by_role("button", name="Unlock now").click()
+    await expect(page.get_by_text("waits for a second person")).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_on_a_phone_list_map_and_device_fit_and_can_be_read(
     house: BrowserHouse, people: dict[str, str], phone: GetPhone, scheme: str

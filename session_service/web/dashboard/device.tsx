@@ -163,8 +163,9 @@ function Actions({ device, tag, me, onDone }: { device: Device; tag: string; me:
     setBusy(true);
     setOutcome("");
     try {
-      const answer = await post<{ state?: string; expires_at?: string }>(deed.path(device.device_id), deed.body(reason), { "If-Match": seen });
-      setOutcome(answer.expires_at !== undefined && answer.state === "waiting" ? `${deed.word} waits for a second person.` : `${deed.word}: asked. The outcome is in the timeline.`);
+      const answer = await post<{ state?: string }>(deed.path(device.device_id), deed.body(reason), { "If-Match": seen });
+      if (answer.state === "pending") setOutcome(`${deed.word} waits for a second person: somebody may be inside.`); // an approval
+      else setOutcome(answer.state === undefined ? `${deed.word}: done.` : `${deed.word}: asked. The outcome is in the timeline.`);
       choose("");
     } catch (error) {
       setSeen(tag);

@@ -91,9 +91,7 @@ def _joined(
     live = {row.device_id: row.state for row in connection.execute(sessions, values)}
     found = []
     for row in connection.execute(lines, values):  # by name takes twice as long
-        id_, number, kind, site, lat, lon, service, bolt, battery, seen_at_ms, agent = (
-            row
-        )
+        id_, number, kind, site, lat, lon, service, bolt, battery, seen_at_ms, agent = row
         warned = tuple(sorted(open_alerts.get(id_, ())))
         place = _rounded(lat), _rounded(lon)
         found.append(

@@ -173,7 +173,7 @@ GUARDS: Final = (
     Guard(
         "cookies: SameSite",
         CREDENTIALS,
-        '        samesite="lax",\n',
+        "        samesite=same_site,\n",
         '        samesite="none",\n',
         (PAGE_TESTS + "test_a_pages_cookies_are_for_this_host_alone_and_not_for_scripts",),
     ),

@@ -126,8 +126,8 @@ GUARDS: Final = (
     Guard(
         "birth: devices that wait",
         RETURNS,
-        "        if len(self._due_ms) < WAITING_MAX:\n",
-        "        if True:\n",
+        "        if device not in self._due_ms and len(self._due_ms) < WAITING_MAX:\n",
+        "        if device not in self._due_ms:\n",
         (RETURN_TESTS + "test_a_flood_of_births_is_one_statement_and_a_bounded_memory",),
     ),
     Guard(

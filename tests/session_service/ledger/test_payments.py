@@ -13,7 +13,14 @@ import pytest
 
 from session_service.errors import MalformedError
 from session_service.ledger.errors import BadWebhookSignatureError, ProviderUnavailableError
-from session_service.ledger.payments import Payment, PaymentEvent, PaymentResult, PaymentWish, SandboxProvider
+from session_service.ledger.payments import (
+    Payment,
+    PaymentEvent,
+    PaymentResult,
+    PaymentWish,
+    RefundEvent,
+    SandboxProvider,
+)
 
 SECRET = "the webhook secret"
 NOW_S = 1_700_000_000
@@ -37,7 +44,7 @@ def signature(body: bytes, at: int | str = NOW_S, secret: str = SECRET) -> str:
     return f"t={at},v1={hmac.digest(secret.encode(), f'{at}.'.encode() + body, hashlib.sha256).hex()}"
 
 
-def read(header: str, body: bytes) -> PaymentEvent | None:
+def read(header: str, body: bytes) -> PaymentEvent | RefundEvent | None:
     return provider().read_webhook({"sandbox-signature": header}, body, NOW_S * 1000)
 
 

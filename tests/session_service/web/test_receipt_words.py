@@ -49,9 +49,7 @@ def test_a_ride_is_told_line_by_line_with_its_evidence(street: Street, rider: Ri
     assert said.thing == f"Bike {street.rows('device')[0].number}"
     assert said.lines == [Row("Unlock fee", "€1.00"), Row("10 times 1 minute at €0.10", "€1.00")]
     assert said.sums == [Row("Total", "€2.00"), Row("Paid from your wallet", "€2.00")]
-    assert (
-        said.hold == "€5.00 was set aside at Start. The fare was paid from it; the rest is yours again."
-    )
+    assert said.hold == "€5.00 was set aside at Start. The fare was paid from it; the rest is yours again."
     assert [row.what for row in said.times] == ["Opened", "Ended", "Time"]
     assert said.times[2].value == "10:00"
     assert [row.what for row in said.evidence] == [

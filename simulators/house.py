@@ -15,6 +15,7 @@ Everything is in one folder:
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -41,6 +42,7 @@ POLL_S: Final = 0.05
 HEALTH_TIMEOUT_S: Final = 5.0
 LIMITS_FACTOR: Final = "1000"  # a city's riders all come from this one address
 OPERATOR: Final = "simulator"
+PASSWORD_BYTES: Final = 9  # twelve characters to copy, gone with the house
 
 Tell = Callable[[str], None]
 
@@ -55,6 +57,7 @@ class Plan:
         http_port: of the service; ``None`` for a free one.
         service_env: more ``UNLATCH_*`` settings.
         making: how the devices are made.
+        person: name of an operator who signs in with a password, made for the house; ``None`` for none.
         tell: gets a line before each step.
     """
 
@@ -63,6 +66,7 @@ class Plan:
     http_port: int | None = None
     service_env: Mapping[str, str] = field(default_factory=dict)
     making: Making = field(default_factory=Making)
+    person: str | None = None
     tell: Tell = lambda _line: None
 
 
@@ -76,6 +80,7 @@ class House:
         service: the service's process; ``fleet`` and ``payments`` likewise.
         url: where the service answers.
         operator_token: an operator's.
+        password: that of the plan's person.
     """
 
     def __init__(self, plan: Plan | None = None) -> None:
@@ -93,6 +98,7 @@ class House:
         self.url = f"http://{LOOPBACK}:{self.plan.http_port or free_port()}"
         self.payment_url = f"http://{LOOPBACK}:{free_port()}"
         self.operator_token = ""
+        self.password = ""
         self.service_broker_port: int | None = None
         self.fleet_broker_port: int | None = None
         self._stack = ExitStack()
@@ -188,12 +194,22 @@ class House:
         self._start_payments()  # loads while the others are busy
         self._run_unlatch("migrate")
         self.operator_token = self._run_unlatch("operator", "add", OPERATOR, "--role", "admin").split()[-1]
+        if self.plan.person is not None:
+            self._add_person(self.plan.person)
         tell("Starting the service and the payment provider")
         # Registered before they start, so that a start that fails half-way leaves nothing behind.
         self._stack.callback(lambda: self._stop("service"))
         self.start_service()
         self._wait_until(lambda: self._answers(self.payment_url + "/healthz"), self.payments, READY_TIMEOUT_S)
         self._stack.callback(lambda: self._stop("fleet"))
+
+    def _add_person(self, name: str) -> None:
+        """Make an operator for the dashboard, with a password that nobody else has."""
+        self.password = secrets.token_urlsafe(PASSWORD_BYTES)
+        file = self.directory / "password"
+        file.touch(mode=0o600)
+        file.write_text(self.password)
+        self._run_unlatch("operator", "add", name, "--role", "admin", "--password-file", str(file))
 
     def _start_payments(self) -> None:
         port = self.payment_url.rpartition(":")[2]

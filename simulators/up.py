@@ -28,6 +28,7 @@ PHOTO_SEED: Final = 1
 RIDE_S: Final = 2.0  # long enough to see the steps, short enough to wait for
 STAY_S: Final = 1.0
 WATCH_S: Final = 0.5
+PERSON: Final = "demo"  # signs in to the dashboard
 
 Say = Callable[[str], None]
 
@@ -53,7 +54,7 @@ def up(wish: City, console: Console) -> None:
     wishes = city(wish.devices, wish.seed)
     try:
         with House(
-            Plan(directory=wish.directory, http_port=wish.port, tell=lambda line: _tell(console, line))
+            Plan(directory=wish.directory, http_port=wish.port, person=PERSON, tell=lambda line: _tell(console, line))
         ) as house:
             _tell(console, f"Putting up {len(wishes)} bikes and pods")
             devices = house.provision(wishes)
@@ -129,6 +130,7 @@ def _show(house: House, device: Device, console: Console) -> None:
     hand = f".venv/bin/unlatch-sim hand {house.devices_dir} {device.id} lock_by_hand"
     console.print(f"Lock it by hand {hand}", highlight=False, soft_wrap=True)
     console.print(f"Operator token  {house.operator_token}", highlight=False)
+    console.print(f"As an operator  {house.url}/ops   (name {PERSON}, password {house.password})", highlight=False)
     console.print(f"Files and logs  {house.directory}", highlight=False, soft_wrap=True)
     console.print(f"Label of {device.kind} {device.number}:", highlight=False)
     console.print(_qr(device.label), highlight=False, markup=False)

@@ -40,6 +40,7 @@ soak: setup ## check the rules with many more histories, plant faults in them, a
 	UNLATCH_FUZZ_EXAMPLES=200 $(PYTEST) tests/session_service/test_schemathesis.py
 	UNLATCH_FUZZ_INPUTS=1000000 $(BIN)/pytest -q -s tests/fuzz
 	@if [ -z "$(TRIPS)" ]; then echo "soak: no replay; name a folder of trips for it: make soak TRIPS=DIR"; else \
+	UNLATCH_TRIPS="$(abspath $(TRIPS))" $(BIN)/pytest -q tests/end_to_end/test_rotation_under_load.py && \
 	$(BIN)/unlatch-sim replay "$(TRIPS)" --trips 20000 --speed 3600 --out build/soak/report.json; fi
 
 mutants: setup ## remove each guard of the code by itself, and see that a test fails for it (20 minutes)

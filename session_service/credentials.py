@@ -168,6 +168,8 @@ def set_own_cookie(
 
 def own_cookie(request: Request, name: str) -> str:
     """Return a cookie of ours, or an empty string."""
+    if "cookie" not in request.headers:
+        return ""
     return request.cookies.get(own_cookie_name(_public_url(request), name), "")
 
 

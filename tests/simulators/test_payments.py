@@ -164,8 +164,7 @@ async def test_people_get_pages(shop: Shop) -> None:
     assert "Pay 20.00 EUR" in page.text
     assert f"formaction='{url.rpartition('/')[2]}/pay'" in page.text
     done = await shop.http.post(f"{url}/pay", headers={"Accept": "text/html"})
-    assert "succeeded" in done.text
-    assert "href='http://ride.example/?a=1&amp;b=&#x27;2&#x27;'" in done.text
+    assert (done.status_code, done.headers["location"]) == (303, "http://ride.example/?a=1&b='2'")
 
 
 @pytest.mark.parametrize(

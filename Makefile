@@ -3,8 +3,8 @@
 .PHONY: help setup setup-demo demo test check bench bench-web soak mutants docs pictures words lock clean
 
 BIN := .venv/bin
-# Two workers: most machines have two cores, and each worker runs a broker and a database of its own.
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+# Three workers: most machines have two cores, and some tests wait. Each worker runs a broker and a database of its own.
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,6 +37,7 @@ bench-web: setup ## measure the rider's pages on a slow phone, and with Lighthou
 soak: setup ## check the rules with many more histories, plant faults in them, and replay TRIPS=DIR, a folder of real trips
 	UNLATCH_RULES_BATCHES=100 UNLATCH_RULES_FIRST=1000 $(PYTEST) tests/session_service/sessions/test_rules_machine.py
 	$(BIN)/python -m tests.session_service.sessions.planted_faults
+	UNLATCH_EVERY_DATABASE=1 $(PYTEST) tests/session_service/web tests/session_service/riders tests/session_service/test_*.py
 	UNLATCH_FUZZ_EXAMPLES=200 $(PYTEST) tests/session_service/test_schemathesis.py
 	UNLATCH_FUZZ_INPUTS=1000000 $(BIN)/pytest -q -s tests/fuzz
 	@if [ -z "$(TRIPS)" ]; then echo "soak: no replay; name a folder of trips for it: make soak TRIPS=DIR"; else \

@@ -38,6 +38,8 @@ class Identities:
         self._forget = forget
         self._publishing = asyncio.Lock()  # or an older list could be written over a newer one
         self._looked_s = -REFRESH_S
+        self._seen: set[tuple[str, int]] = set()
+        self._heeded: set[tuple[str, int]] = set()
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -51,9 +53,12 @@ class Identities:
     async def look(self) -> None:
         """Forget the devices whose keys have changed lately, and publish who is out if that may have changed."""
         since_ms = self._clock.now_ms() - LOOK_BACK_MS
-        changed = await self._database.read(lambda c: repository.devices_with_changed_keys(c, since_ms))
-        for device_id in changed:
+        found = await self._database.read(lambda c: repository.changes_of_keys(c, since_ms))
+        changed = found - self._heeded
+        for device_id, _ in changed:
             self._forget(device_id)
+        # Twice each: a key that was being read during the first look may be remembered after it.
+        self._heeded, self._seen = found & self._seen, found
         now_s = asyncio.get_running_loop().time()
         if changed or now_s - self._looked_s >= REFRESH_S:
             await self.publish()

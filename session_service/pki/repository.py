@@ -67,8 +67,8 @@ _REVOKED: Final = (
 )
 _DENIED: Final = select(_DEVICE.c.id).where(_DEVICE.c.revoked_at_ms.is_not(None)).order_by(_DEVICE.c.id)
 _KEYS_CHANGED: Final = union(
-    select(_KEY.c.device_id).where(_KEY.c.valid_from_ms >= bindparam("since_")),
-    select(_KEY.c.device_id).where(_KEY.c.ended_at_ms >= bindparam("since_")),
+    select(_KEY.c.device_id, _KEY.c.valid_from_ms).where(_KEY.c.valid_from_ms >= bindparam("since_")),
+    select(_KEY.c.device_id, _KEY.c.ended_at_ms).where(_KEY.c.ended_at_ms >= bindparam("since_")),
 )
 _LAST_REVOKED: Final = select(func.max(_CERTIFICATE.c.revoked_at_ms)).where(_CERTIFICATE.c.revoked_at_ms.is_not(None))
 _ADD_CLAIM: Final = Prepared(insert(_CLAIM))
@@ -133,9 +133,9 @@ def end_key(connection: Connection, device_id: str, now_ms: int) -> None:
     _END_KEY.run(connection, {"device_": device_id, "now_": now_ms})
 
 
-def devices_with_changed_keys(connection: Connection, since_ms: int) -> list[str]:
-    """Return the devices that got or lost a key at that moment or later."""
-    return list(connection.execute(_KEYS_CHANGED, {"since_": since_ms}).scalars())
+def changes_of_keys(connection: Connection, since_ms: int) -> set[tuple[str, int]]:
+    """Return the devices that got or lost a key at that moment or later, each with when it did (real milliseconds)."""
+    return {(device_id, at_ms) for device_id, at_ms in connection.execute(_KEYS_CHANGED, {"since_": since_ms})}
 
 
 # -- Certificates

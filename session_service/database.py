@@ -37,7 +37,7 @@ from sqlmodel import Field, SQLModel
 from session_service import metrics
 from session_service.clock import stopwatch_s
 from session_service.errors import SetupError
-from session_service.prepared import Prepared
+from session_service.prepared import Prepared, on_driver
 
 T = TypeVar("T")
 M = TypeVar("M", bound=SQLModel)
@@ -306,7 +306,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writer = connection.get_execution_options().get("unlatch_writer", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+    on_driver(connection, "BEGIN IMMEDIATE" if writer else "BEGIN")
 
 
 def open_database(url: str) -> Database:

@@ -119,12 +119,20 @@ class Prepared:
         plan = self._plan
         if plan is None:
             plan = self._plan = _planned(self._statement, connection)
-        driver: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
-        parameters = plan.parameters(values)
-        try:
-            return plan, driver.execute(plan.sql, parameters)
-        except sqlite3.Error as error:
-            raise _as_sqlalchemy_does(plan.sql, parameters, error, connection) from error
+        return plan, on_driver(connection, plan.sql, plan.parameters(values))
+
+
+def on_driver(connection: Connection, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
+    """Run SQL on SQLite's driver itself.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: as SQLAlchemy does.
+    """
+    driver: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+    try:
+        return driver.execute(sql, parameters)
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(sql, parameters, error, sqlite3.Error, dialect=connection.dialect) from error
 
 
 def _planned(statement: Statement, connection: Connection) -> _Plan:
@@ -137,9 +145,3 @@ def _planned(statement: Statement, connection: Connection) -> _Plan:
     found = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in chosen]
     readers = tuple((place, reader) for place, reader in enumerate(found) if reader is not None)
     return _Plan(state.statement, names, constants, tuple(str(column.key) for column in chosen), readers)
-
-
-def _as_sqlalchemy_does(
-    sql: str, parameters: list[object], error: sqlite3.Error, connection: Connection
-) -> BaseException:
-    return DBAPIError.instance(sql, parameters, error, sqlite3.Error, dialect=connection.dialect)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import resource
 import signal
@@ -95,6 +96,8 @@ def _allow_files() -> None:
 
 async def _run(root: Path, host: str, port: int, making: Making) -> None:
     fleet = Fleet(root, Broker(host, port, asyncio.Semaphore(STORM)), making)
+    gc.collect()
+    gc.freeze()  # no device would have the others' objects to look through
     logger.info("fleet up devices=%d broker=%s:%d", len(fleet.devices), host, port)
     running = asyncio.ensure_future(fleet.run())
     loop = asyncio.get_running_loop()

@@ -6,9 +6,9 @@ tests are over, the invariants are checked (DESIGN 7), and that the service has 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -16,15 +16,10 @@ from playwright.async_api import Browser, expect
 
 from simulators.hands import Hands
 from simulators.riders import Api
-from tests.support.browser import BIKES, PATIENCE_S, PODS, BrowserHouse, Phone, chromium, new_phone
+from tests.support.browser import BIKES, PATIENCE_S, PODS, BrowserHouse, GetPhone, Phone, chromium, new_phone
+from tests.support.desk import add_people
 
 expect.set_options(timeout=PATIENCE_S * 1000)
-
-
-class GetPhone(Protocol):
-    """``await phone(locale="de-DE", scheme="dark")``; the arguments are those of ``new_phone``."""
-
-    def __call__(self, **options: Any) -> Awaitable[Phone]: ...
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +42,12 @@ def house(house_settings: dict[str, str], bikes_and_pods: tuple[int, int]) -> It
         if mistakes := made.mistakes():
             pytest.fail(f"the service has made a mistake:\n{mistakes}", pytrace=False)
         assert made.violations() == {}
+
+
+@pytest.fixture(scope="module")
+def people(house: BrowserHouse, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Add a person of each role to the house; return their names."""
+    return add_people(house, tmp_path_factory.mktemp("people"))
 
 
 @pytest.fixture(scope="module")

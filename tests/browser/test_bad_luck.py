@@ -10,9 +10,8 @@ from playwright.async_api import Route, expect
 
 from simulators.hands import Hands
 from simulators.riders import Api
-from tests.browser.conftest import GetPhone
 from tests.browser.rides import in_state, ride_off, sessions_of
-from tests.support.browser import BrowserHouse, path_of, settled
+from tests.support.browser import BrowserHouse, GetPhone, path_of, settled
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

@@ -18,9 +18,8 @@ from session_service.clock import moment_ms
 from simulators.folders import Device
 from simulators.hands import Hands
 from simulators.riders import Api, Rider
-from tests.browser.conftest import GetPhone
 from tests.browser.rides import in_state, press_start, riding, sessions_of
-from tests.support.browser import BrowserHouse, Phone, settled
+from tests.support.browser import BrowserHouse, GetPhone, Phone, settled
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

@@ -15,9 +15,8 @@ from session_service.clock import Clock, rfc3339
 from simulators.folders import Device
 from simulators.hands import Hands
 from simulators.riders import Api, Rider
-from tests.browser.conftest import GetPhone
 from tests.browser.rides import in_state, lock_far_away, press_start, ride_off, riding, sessions_of, without_stream
-from tests.support.browser import BrowserHouse, Phone, settled
+from tests.support.browser import BrowserHouse, GetPhone, Phone, settled
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

@@ -6,21 +6,18 @@ import re
 import secrets
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 from typing import Final
 
 import pytest
 from playwright.async_api import expect
 
 from simulators.folders import Device
-from simulators.house import House
 from simulators.riders import Api, Rider
-from tests.browser.conftest import GetPhone
-from tests.support.browser import DESK, BrowserHouse, Phone, overflow_px, violations
+from tests.support.browser import BrowserHouse, GetPhone, overflow_px, violations
+from tests.support.desk import signed_in
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 
-PASSWORD: Final = "a bicycle bell at dawn"
 LIVE_MS: Final = 2_000  # so soon a change is on the page
 WHY: Final = "a rider stands before it"
 
@@ -28,33 +25,6 @@ WHY: Final = "a rider stands before it"
 @pytest.fixture(scope="module")
 def bikes_and_pods() -> tuple[int, int]:
     return 4, 1
-
-
-@pytest.fixture(scope="module")
-def people(house: BrowserHouse, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Add a person of each role; return their names."""
-    file: Path = tmp_path_factory.mktemp("people") / "password"
-    file.write_text(PASSWORD)
-    names = {"viewer": "Vera", "technician": "Tom", "operator": "Olga"}
-    house.kill_service()  # only one process may write to its database
-    for role, name in names.items():
-        House._run_unlatch(house, "operator", "add", name, "--role", role, "--password-file", str(file))
-    house.start_service()
-    return names
-
-
-async def signed_in(phone: GetPhone, name: str, **options: object) -> Phone:
-    """Return a desk at which somebody has signed in."""
-    desk = await phone(**{"size": DESK, "place": None, "camera": False, **options})
-    await desk.open("/ops")
-    page = desk.page
-    await expect(page.get_by_role("heading", name="Unlatch dashboard")).to_be_visible()
-    await page.get_by_label("Name").fill(name)
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_text(re.compile("of 5 devices"))).to_be_visible()
-    desk.faults.clear()  # that nobody was signed in at first is an error to the browser's console
-    return desk
 
 
 async def ridden(api: Api, device: Device) -> Rider:

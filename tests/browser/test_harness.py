@@ -10,8 +10,7 @@ import pytest
 
 from session_service.labels.reader import read
 from session_service.labels.token import looks_like_label
-from tests.browser.conftest import GetPhone
-from tests.support.browser import BrowserHouse, camera_clip, overflow_px, violations
+from tests.support.browser import BrowserHouse, GetPhone, camera_clip, overflow_px, violations
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

@@ -7,8 +7,7 @@ from playwright.async_api import Page, ViewportSize, expect
 
 from simulators.hands import Hands
 from simulators.riders import Api
-from tests.browser.conftest import GetPhone
-from tests.support.browser import PHONE, BrowserHouse, Phone, overflow_px, settled, violations
+from tests.support.browser import PHONE, BrowserHouse, GetPhone, Phone, overflow_px, settled, violations
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

@@ -10,8 +10,7 @@ from playwright.async_api import Page, expect
 from simulators.folders import Device
 from simulators.hands import Hands
 from simulators.riders import Api, Rider
-from tests.browser.conftest import GetPhone
-from tests.support.browser import BrowserHouse, Phone, violations
+from tests.support.browser import BrowserHouse, GetPhone, Phone, violations
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

@@ -8,8 +8,7 @@ from typing import Any, Final
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import GetPhone
-from tests.support.browser import BrowserHouse, Phone, overflow_px, violations
+from tests.support.browser import BrowserHouse, GetPhone, Phone, overflow_px, violations
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

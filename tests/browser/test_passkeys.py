@@ -17,8 +17,7 @@ from playwright.async_api import CDPSession, expect
 from simulators.folders import Device
 from simulators.hands import Hands
 from simulators.riders import Api, Rider
-from tests.browser.conftest import GetPhone
-from tests.support.browser import BrowserHouse, Phone, overflow_px, settled, violations
+from tests.support.browser import BrowserHouse, GetPhone, Phone, overflow_px, settled, violations
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

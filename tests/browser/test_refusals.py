@@ -15,9 +15,8 @@ from broker.contract.messages import Position
 from session_service.web.language import language
 from session_service.web.words import OUR_FAULT, PROBLEMS, Words
 from simulators.riders import Api
-from tests.browser.conftest import GetPhone
 from tests.browser.rides import in_state, press_start, riding, sessions_of
-from tests.support.browser import BrowserHouse, overflow_px, settled, violations
+from tests.support.browser import BrowserHouse, GetPhone, overflow_px, settled, violations
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

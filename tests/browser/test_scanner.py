@@ -13,11 +13,11 @@ from broker.contract.messages import Position
 from session_service.web.words import PROBLEMS
 from simulators.camera import Difficulty, photograph_of
 from simulators.folders import Device
-from tests.browser.conftest import GetPhone
 from tests.browser.hard_pictures import look_at, pictures
 from tests.support.browser import (
     SQUARE,
     BrowserHouse,
+    GetPhone,
     Phone,
     camera_clip,
     overflow_px,

@@ -15,8 +15,7 @@ from playwright.async_api import expect
 
 from simulators.folders import Device
 from simulators.hands import Hands
-from tests.browser.conftest import GetPhone
-from tests.support.browser import BrowserHouse, Phone, camera_clip, overflow_px, path_of, violations
+from tests.support.browser import BrowserHouse, GetPhone, Phone, camera_clip, overflow_px, path_of, violations
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

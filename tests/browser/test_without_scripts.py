@@ -7,8 +7,7 @@ from playwright.async_api import expect
 
 from simulators.hands import Hands
 from simulators.riders import Api
-from tests.browser.conftest import GetPhone
-from tests.support.browser import BrowserHouse, settled
+from tests.support.browser import BrowserHouse, GetPhone, settled
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 

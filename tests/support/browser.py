@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 import cv2
@@ -226,6 +226,12 @@ async def chromium(camera: Path, *args: str) -> AsyncIterator[Browser]:
             yield browser
         finally:
             await browser.close()
+
+
+class GetPhone(Protocol):
+    """``await phone(locale="de-DE", scheme="dark")``; the arguments are those of ``new_phone``."""
+
+    def __call__(self, **options: Any) -> Awaitable[Phone]: ...
 
 
 async def new_phone(

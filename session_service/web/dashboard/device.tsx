@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { covers, get, getTagged, post, ApiError, type Command, type Device, type Label, type Me, type Role } from "./api";
 import type { Fleet } from "./fleet";
+import { moment } from "./parts";
 import { age, LOOK, plain, stateOf } from "./states";
 
 const ASKED_EVERY_MS = 300; // while a command is under way; its steps take tens of milliseconds to seconds
@@ -144,10 +145,6 @@ function Now({ device, fleet, readMs }: { device: Device; fleet: Fleet; readMs: 
 }
 
 const said = (fact: boolean | null, yes: string, no: string): string => (fact === null ? "not known" : fact ? yes : no);
-
-function moment(at: string | null): string {
-  return at === null ? "never" : new Date(at).toLocaleString(undefined, { dateStyle: "short", timeStyle: "medium" });
-}
 
 function Actions({ device, tag, me, onDone }: { device: Device; tag: string; me: Me; onDone: () => Promise<void> }) {
   const [chosen, choose] = useState("");

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { choices, EVERYTHING, fromAddress, stateChoices, toAddress, view, type Filter, type Shown, type Sort } from "./filters";
 import type { Fleet } from "./fleet";
-import { go } from "./main";
+import { go } from "./going";
 import { FleetMap } from "./map";
 import { plain } from "./states";
 import { Table } from "./table";

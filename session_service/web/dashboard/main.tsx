@@ -2,20 +2,13 @@
 import { render } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { get, onSignedOut, signOut, type Me } from "./api";
-import { DevicePage } from "./device";
 import { Fleet } from "./fleet";
-import { FleetPage } from "./fleet_page";
+import { go } from "./going";
+import { pageAt, Pages } from "./pages";
 import { SignIn } from "./sign_in";
 import { age } from "./states";
 import "leaflet/dist/leaflet.css";
 import "./style.css";
-
-const DEVICE = /^\/ops\/devices\/([0-9A-HJKMNP-TV-Z]{10})$/;
-
-export function go(address: string, { replace = false } = {}): void {
-  window.history[replace ? "replaceState" : "pushState"](null, "", address);
-  window.dispatchEvent(new PopStateEvent("popstate"));
-}
 
 function useAddress(): URL {
   const [address, set] = useState(() => new URL(window.location.href));
@@ -67,17 +60,16 @@ function App() {
   }, [me?.operator_id]);
   if (me === undefined) return <p class="wait" role="status">One moment</p>;
   if (me === null) return <SignIn onSignedIn={setMe} />;
-  const device = DEVICE.exec(address.pathname)?.[1];
   return (
     <div class="frame" onClick={follow}>
       <header>
         <a class="brand" href="/ops">Unlatch</a>
-        <nav aria-label="Pages"><a href="/ops" aria-current={device ? undefined : "page"}>Fleet</a></nav>
+        <Pages me={me} path={address.pathname} />
         <Freshness fleet={fleet} />
         <p class="who">{me.name}, {me.role}</p>
         <button type="button" onClick={() => void signOut().finally(() => setMe(null))}>Sign out</button>
       </header>
-      {device ? <DevicePage key={device} id={device} fleet={fleet} me={me} /> : <FleetPage fleet={fleet} search={address.search} />}
+      {pageAt({ me, fleet, url: address })}
     </div>
   );
 }

@@ -1,0 +1,47 @@
+// The dashboard's pages: which address shows which, and what the line at the top names. One line for each.
+import type { ComponentChildren } from "preact";
+import { covers, type Me, type Role } from "./api";
+import { DevicePage } from "./device";
+import type { Fleet } from "./fleet";
+import { FleetPage } from "./fleet_page";
+
+// What a page gets: who looks at it, the fleet as it is kept up to date, and the address with its groups.
+export interface Visit {
+  me: Me;
+  fleet: Fleet;
+  url: URL;
+  groups: readonly string[];
+}
+
+interface Entry {
+  path: RegExp;
+  word?: string; // in the line at the top; a page without one is reached from another
+  href?: string;
+  needs: Role; // to be named there: who may do what is decided by session_service/access.py
+  view: (visit: Visit) => ComponentChildren;
+}
+
+const PAGES: readonly Entry[] = [
+  { path: /^\/ops\/?$/, word: "Fleet", href: "/ops", needs: "viewer", view: ({ fleet, url }) => <FleetPage fleet={fleet} search={url.search} /> },
+  {
+    path: /^\/ops\/devices\/([0-9A-HJKMNP-TV-Z]{10})$/, needs: "viewer",
+    view: ({ fleet, me, groups }) => <DevicePage key={groups[0]} id={groups[0] ?? ""} fleet={fleet} me={me} />,
+  },
+];
+
+export function pageAt(visit: Omit<Visit, "groups">): ComponentChildren {
+  for (const { path, view } of PAGES) {
+    const found = path.exec(visit.url.pathname);
+    if (found) return view({ ...visit, groups: found.slice(1) });
+  }
+  return <main class="page"><h1>There is no such page</h1><p>Look at <a href="/ops">the fleet</a>.</p></main>;
+}
+
+export function Pages({ me, path }: { me: Me; path: string }) {
+  const named = PAGES.filter((one) => one.href !== undefined && covers(me.role, one.needs));
+  return (
+    <nav aria-label="Pages">
+      {named.map(({ href = "", word, path: own }) => <a key={href} href={href} aria-current={own.test(path) ? "page" : "false"}>{word}</a>)}
+    </nav>
+  );
+}

@@ -1,0 +1,39 @@
+"""Technicians and operators at the dashboard of a browser's house: a person of each role, signed in at a desk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.async_api import expect
+
+from simulators.house import House
+from tests.support.browser import DESK, BrowserHouse, GetPhone, Phone
+
+PASSWORD: Final = "a bicycle bell at dawn"
+PEOPLE: Final = {"viewer": "Vera", "technician": "Tom", "operator": "Olga", "admin": "Ada"}
+
+
+def add_people(house: BrowserHouse, folder: Path) -> dict[str, str]:
+    """Add a person of each role to a running house; return their names by role."""
+    file = folder / "password"
+    file.write_text(PASSWORD)
+    house.kill_service()  # only one process may write to its database
+    for role, name in PEOPLE.items():
+        House._run_unlatch(house, "operator", "add", name, "--role", role, "--password-file", str(file))
+    house.start_service()
+    return PEOPLE
+
+
+async def signed_in(phone: GetPhone, name: str, path: str = "/ops", **options: Any) -> Phone:
+    """Return a desk, or a phone by ``size``, at which somebody has signed in on the page at ``path``."""
+    desk = await phone(**{"size": DESK, "place": None, "camera": False, **options})
+    await desk.open(path)
+    page = desk.page
+    await expect(page.get_by_role("heading", name="Unlatch dashboard")).to_be_visible()
+    await page.get_by_label("Name").fill(name)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    desk.faults.clear()  # that nobody was signed in at first is an error to the browser's console
+    return desk

@@ -1,8 +1,8 @@
 """Who may do what: the one table of it. The checks, the start-up, ``docs/access.md`` and the matrix test all read it.
 
-An operation is an HTTP method and a path as the router has it. Where what is asked for in the body needs more than the
-operation itself, a further row names the field and its value. What is not in the table nobody may do: the service does
-not start with such an operation.
+An operation is an HTTP method and a path as the router has it. Where what is asked for in the body or the query needs
+more than the operation itself, a further row names the field, and its value if it is one of several. What is not in the
+table nobody may do: the service does not start with such an operation.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ MEANING: Final[dict[Who, str]] = {
 
 COMMANDS: Final = "POST /v1/ops/devices/{device_id}/commands"
 OPEN_FROM_AFAR: Final = f"{COMMANDS} with action unlock"  # it lets somebody at a thing that stands in the street
+SESSIONS: Final = "GET /v1/ops/sessions"
+ONE_RIDERS: Final = f"{SESSIONS} with rider_id"
 
 TABLE: Final[dict[str, Who]] = {
     # The API's own description, its figures and its health
@@ -187,7 +189,9 @@ TABLE: Final[dict[str, Who]] = {
     "POST /v1/ops/approvals/{approval_id}/decline": Role.OPERATOR,
     "GET /v1/ops/audit": Role.OPERATOR,  # it names people, and what they gave as their reasons
     # Sessions and money
-    "GET /v1/ops/sessions": Role.VIEWER,
+    SESSIONS: Role.VIEWER,
+    ONE_RIDERS: Role.OPERATOR,  # put together, they say where one person went
+    "GET /v1/ops/sessions/counts": Role.VIEWER,
     "POST /v1/ops/sessions/{session_id}/end": Role.OPERATOR,
     "POST /v1/ops/sessions/{session_id}/decide": Role.OPERATOR,
     "GET /v1/ops/sessions/{session_id}/case": Role.OPERATOR,  # it shows a rider's wallet

@@ -8,16 +8,20 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
+from broker.contract import topics
 from session_service import audit
+from session_service.access import ONE_RIDERS
 from session_service.context import InContext
+from session_service.devices.model import Kind
 from session_service.errors import VersionNeededError
 from session_service.idempotency import Answer, OnceOf, answer_once, answered
 from session_service.operators.endpoints import InOperator
-from session_service.sessions import decisions, previews, repository
+from session_service.sessions import decisions, list_repository, previews, repository
 from session_service.sessions.asking import InRules
 from session_service.sessions.case import case_of, decided
 from session_service.sessions.case_schemas import CaseDecisionIn, CaseOut, DecidedOut, shown
 from session_service.sessions.endpoints import SessionId
+from session_service.sessions.list_repository import LIVE_MARK, Order, Wanted
 from session_service.sessions.live import InLive
 from session_service.sessions.machine import SessionState
 from session_service.sessions.schemas import DecisionIn, EndIn, OpsSessionOut
@@ -26,6 +30,7 @@ from session_service.sessions.service import Moved
 router = APIRouter(tags=["operations"])
 
 PAGE_MAX: Final = 500
+ULID: Final = "[0-9A-HJKMNP-TV-Z]{26}"
 
 IfMatch = Annotated[
     str | None,
@@ -39,21 +44,43 @@ IfMatch = Annotated[
 
 
 class OpsSessionsOut(BaseModel):
-    """Sessions, newest first."""
+    """A page of sessions; with ``after=next_after`` comes the next one, ``null`` says that none does."""
 
     sessions: list[OpsSessionOut]
+    next_after: str | None
+
+
+class SessionCountsOut(BaseModel):
+    """How many sessions are in each state that is not an end; a state that none is in may be missing."""
+
+    counts: dict[str, int]
 
 
 @router.get("/v1/ops/sessions")
 async def list_sessions(
     context: InContext,
-    _operator: InOperator,
+    operator: InOperator,
+    order: Order = Order.NEWEST,
     state: SessionState | None = None,
+    kind: Kind | None = None,
+    site: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = None,
+    device_id: Annotated[str | None, Query(pattern=f"^{topics.DEVICE_ID.pattern}$")] = None,
+    rider_id: Annotated[str | None, Query(pattern=f"^{ULID}$")] = None,
+    after: Annotated[str | None, Query(pattern=f"^({LIVE_MARK})?{ULID}$")] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
 ) -> OpsSessionsOut:
-    """List the newest sessions, in one state or in any."""
-    rows = await context.database.read(lambda c: repository.in_state(c, state, limit))
-    return OpsSessionsOut(sessions=[shown(row) for row in rows])
+    """List sessions, the newest first unless ``order`` says otherwise. All of one rider's are for operators to see."""
+    if rider_id is not None:
+        operator.require(ONE_RIDERS)
+    wanted = Wanted(order, after, limit, state, kind, site, device_id, rider_id)
+    page = await context.database.read(lambda c: list_repository.page(c, wanted))
+    return OpsSessionsOut(sessions=[shown(row) for row in page.sessions], next_after=page.next_after)
+
+
+@router.get("/v1/ops/sessions/counts")
+async def count_sessions(context: InContext, _operator: InOperator) -> SessionCountsOut:
+    """Count the sessions that run, by state, and those that wait for a person's decision."""
+    return SessionCountsOut(counts=await context.database.read(repository.counts))
 
 
 @router.post("/v1/ops/sessions/{session_id}/end", response_model=OpsSessionOut)

@@ -60,7 +60,7 @@ class Target:
 
 
 # As the indexes have it: a partial index serves a query that names the very same states, and no parameters for them.
-_IS_LIVE: Final = _SESSION.c.state.in_(bindparam("live_", sorted(LIVE), expanding=True, literal_execute=True))
+IS_LIVE: Final = _SESSION.c.state.in_(bindparam("live_", sorted(LIVE), expanding=True, literal_execute=True))
 _TARGET: Final = Prepared(
     select(
         _LABEL.c.id.label("label_id"),
@@ -79,7 +79,7 @@ _TARGET: Final = Prepared(
         _STATE.c.boot_id,
         _BOOT.c.anchor_uptime_ms,
         _BOOT.c.anchor_at_ms,
-        exists().where(_SESSION.c.device_id == _DEVICE.c.id, _IS_LIVE).label("taken"),
+        exists().where(_SESSION.c.device_id == _DEVICE.c.id, IS_LIVE).label("taken"),
         _POLICY.c.confirm_number,
         _POLICY.c.distance,
         _POLICY.c.display_code,
@@ -100,17 +100,17 @@ _LOCK_BY_LABEL: Final = (
     .with_for_update(of=_STATE)
 )
 _BY_ID: Final = Prepared(select(_SESSION).where(_SESSION.c.id == bindparam("id_")))
-_LIVE_ON: Final = Prepared(select(_SESSION).where(_SESSION.c.device_id == bindparam("device_"), _IS_LIVE))
+_LIVE_ON: Final = Prepared(select(_SESSION).where(_SESSION.c.device_id == bindparam("device_"), IS_LIVE))
 _NEWEST_ON: Final = Prepared(
     select(_SESSION).where(_SESSION.c.device_id == bindparam("device_")).order_by(_SESSION.c.id.desc()).limit(1)
 )
 _DUE: Final = (
     select(_SESSION.c.id, _SESSION.c.device_id)
-    .where(_IS_LIVE, _SESSION.c.act_at_real_ms <= bindparam("now_"))
+    .where(IS_LIVE, _SESSION.c.act_at_real_ms <= bindparam("now_"))
     .order_by(_SESSION.c.act_at_real_ms)
     .limit(bindparam("limit_"))
 )
-_COUNTS: Final = select(_SESSION.c.state, func.count()).where(_IS_LIVE).group_by(_SESSION.c.state)
+_COUNTS: Final = select(_SESSION.c.state, func.count()).where(IS_LIVE).group_by(_SESSION.c.state)
 _IS_REVIEW: Final = _SESSION.c.state == bindparam("review_", SessionState.REVIEW, literal_execute=True)
 _REVIEWS: Final = select(func.count()).where(_IS_REVIEW)
 COUNTED: Final = (*sorted(LIVE), SessionState.REVIEW)
@@ -195,12 +195,6 @@ def events(connection: Connection, session_id: str, after_seq: int = 0) -> list[
 def of_rider(connection: Connection, rider_id: str, limit: int) -> list[Session]:
     """Return a rider's newest sessions, newest first."""
     return _newest(connection, select(_SESSION).where(_SESSION.c.rider_id == rider_id), limit)
-
-
-def in_state(connection: Connection, state: SessionState | None, limit: int) -> list[Session]:
-    """Return the newest sessions in a state, or in any, newest first."""
-    statement = select(_SESSION) if state is None else select(_SESSION).where(_SESSION.c.state == state)
-    return _newest(connection, statement, limit)
 
 
 def hold_end(connection: Connection, hold_id: str) -> HoldEnd | None:

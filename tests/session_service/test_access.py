@@ -109,7 +109,10 @@ async def ask(town: Town, case: Case, caller: Caller) -> httpx.Response:
     good = {"label": label, "text": label, "name": PERSON, "password": PASSWORD, "action": "identify"}
     attacker = Attacker(town.ids, good)
     request = attacker.good(operation)
-    if case.field:
+    if case.field and operation.method == "GET":
+        [name] = case.field
+        request = replace(request, path=f"{request.path}?{name}={town.ids[name]}")
+    elif case.field:
         body = {**json.loads(request.content or b"{}"), **case.field}
         request = replace(request, content=json.dumps(body).encode())
     headers = {"Content-Type": "application/json", **caller.headers}

@@ -137,6 +137,7 @@ async def _settled(made: World) -> Town:
         "refund_id": await _refunded(made, rider),
         "account_id": "fees",
         "approval_id": "0" * 26,
+        "rider_id": await made.scalar("SELECT rider_id FROM session"),
         "kind": "jammed",
     }
     return Town(made, bike, rider, ids)

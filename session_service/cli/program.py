@@ -6,20 +6,36 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.metadata import version
+from typing import Final
 
-from session_service.cli import audit, check, devices, keys, ledger, operators, pki, presence, serve, setup
-from session_service.cli import labels as label_commands
 from session_service.cli.common import Commands, complain, new_parser
 from session_service.errors import Problem, SetupError
 
+MODULES: Final = {
+    "serve": "serve",
+    "migrate": "setup",
+    "secrets": "setup",
+    "pki": "pki",
+    "keys": "keys",
+    "device": "devices",
+    "label": "labels",
+    "presence": "presence",
+    "operator": "operators",
+    "ledger": "ledger",
+    "audit": "audit",
+    "check": "check",
+}
+"""Which module has a command, in the order of `unlatch --help`. Only that one is loaded: all of them take a second."""
 FAILED = 1
 INTERRUPTED = 130  # as shells say it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 for a failure, 2 for a wrong usage."""
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = _parser(words[0] if words else "").parse_args(words)
     run: Callable[..., int] = arguments.run
     try:
         return run(arguments)
@@ -34,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return FAILED
 
 
-def _parser() -> ArgumentParser:
+def _parser(command: str = "") -> ArgumentParser:
+    """Return the parser of one command, or of all if there is none of this name."""
     parser = new_parser(
         prog="unlatch",
         description="Rent out bikes and pods by QR code: the service, and what its operator does on its machine. "
@@ -43,6 +60,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"unlatch {version('unlatch')}")
     commands: Commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (serve, setup, pki, keys, devices, label_commands, presence, operators, ledger, audit, check):
-        module.add_to(commands)
+    wanted = [MODULES[command]] if command in MODULES else dict.fromkeys(MODULES.values())
+    for module in wanted:
+        import_module(f"session_service.cli.{module}").add_to(commands)
     return parser

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from broker.contract.keys import new_report_key, public_pem
-from session_service.cli.program import _parser
+from session_service.cli.program import MODULES, _parser
 from session_service.writer_lock import writer_lock
 from tests.session_service.cli.running import Unlatch
 
@@ -30,6 +30,10 @@ def test_each_command_helps_with_an_example(unlatch: Unlatch, command: tuple[str
     assert said.status == 0
     example = said.out.partition("example:\n")[2]
     assert re.search(rf"unlatch {' '.join(command)}", example)
+
+
+def test_the_table_of_modules_names_each_command() -> None:
+    assert {path[0] for path in commands(_parser()) if path} == MODULES.keys()
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ TABLE: Final[dict[str, Who]] = {
     ONE_RIDERS: Role.OPERATOR,  # put together, they say where one person went
     "GET /v1/ops/sessions/counts": Role.VIEWER,
     "POST /v1/ops/sessions/{session_id}/end": Role.OPERATOR,
-    "POST /v1/ops/sessions/{session_id}/decide": Role.OPERATOR,
+    "GET /v1/ops/sessions/{session_id}": Role.VIEWER,
     "GET /v1/ops/sessions/{session_id}/case": Role.OPERATOR,  # it shows a rider's wallet
     "POST /v1/ops/sessions/{session_id}/decisions/preview": Role.OPERATOR,
     "POST /v1/ops/sessions/{session_id}/decisions": Role.OPERATOR,

@@ -47,8 +47,12 @@ class Api:
         """
         return await self._ask(Request("GET", self._url + path, _bearer(token)))
 
-    async def post(self, path: str, token: str = "", content: object = None, *, wait_s: int = 0) -> Json:
+    async def post(
+        self, path: str, token: str = "", content: object = None, *, wait_s: int = 0, seen: str = ""
+    ) -> Json:
         """Post JSON once, however often it takes: the same Idempotency-Key goes with every try.
+
+        ``seen`` is the version of what it is done to.
 
         Raises:
             ApiError: the service said no.
@@ -57,6 +61,8 @@ class Api:
         headers = {**_bearer(token), **_once(), "Content-Type": "application/json"}
         if wait_s:
             headers["Prefer"] = f"wait={wait_s}"
+        if seen:
+            headers["If-Match"] = f'"{seen}"'
         return await self._ask(Request("POST", self._url + path, headers, msgspec.json.encode(content or {})))
 
     async def post_photo(self, path: str, token: str, photo: bytes) -> Json:

@@ -12,6 +12,7 @@ from session_service.database import every, table_of
 from session_service.devices.model import DeviceAlert
 from session_service.ledger.model import Posting, Transfer, Wallet
 from session_service.ledger.rules import Balances
+from session_service.pki.model import DeviceKey
 
 SHOWN: Final = 200  # of a sort: a ride has ten reports, and one page can show no more
 
@@ -20,6 +21,7 @@ _TRANSFER: Final = table_of(Transfer)
 _POSTING: Final = table_of(Posting)
 _COMMAND: Final = table_of(CommandTable)
 _ALERT: Final = table_of(DeviceAlert)
+_KEY: Final = table_of(DeviceKey)
 _REPORT: Final = table(  # a noun above this one keeps it
     "report",
     *(column(name) for name in ("journal_id", "seq", "device_id", "kind", "command_id", "at_ms", "received_at_ms")),
@@ -56,11 +58,13 @@ _REPORTS: Final = (
     .order_by(_REPORT.c.at_ms, _REPORT.c.seq)
     .limit(SHOWN)
 )
+_KEYS: Final = select(_KEY).where(_KEY.c.device_id == bindparam("device_"))
 _ALERTS: Final = (
     select(_ALERT)
     .where(
         _ALERT.c.device_id == bindparam("device_"),
-        or_(_ALERT.c.cleared_at_ms.is_(None), _ALERT.c.opened_at_ms >= bindparam("from_")),
+        _ALERT.c.opened_at_ms <= bindparam("to_"),
+        or_(_ALERT.c.cleared_at_ms.is_(None), _ALERT.c.cleared_at_ms >= bindparam("from_")),
     )
     .order_by(_ALERT.c.opened_at_ms.desc())
     .limit(SHOWN)
@@ -113,6 +117,11 @@ def reports(connection: Connection, device_id: str, from_ms: int, to_ms: int) ->
     return [StoredReport(*row) for row in found]
 
 
-def alerts(connection: Connection, device_id: str, from_ms: int) -> Sequence[DeviceAlert]:
-    """Return a device's alerts that are open, or were opened since ``from_ms`` (real), the newest first."""
-    return every(connection, DeviceAlert, _ALERTS, device_=device_id, from_=from_ms)
+def keys(connection: Connection, device_id: str) -> list[DeviceKey]:
+    """Return all keys that have ever signed a device's reports."""
+    return every(connection, DeviceKey, _KEYS, device_=device_id)
+
+
+def alerts(connection: Connection, device_id: str, from_ms: int, to_ms: int) -> Sequence[DeviceAlert]:
+    """Return a device's alerts that were open at some moment of a span of real time, the newest first."""
+    return every(connection, DeviceAlert, _ALERTS, device_=device_id, from_=from_ms, to_=to_ms)

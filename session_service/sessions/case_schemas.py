@@ -110,7 +110,11 @@ class MoveOut(BaseModel):
 
 
 class CaseReportOut(BaseModel):
-    """A signed report of the device while the case ran: when it speaks of, when it came, and the key that signed it."""
+    """A report of the device while the case ran: when it speaks of, when it came, and the key that it names.
+
+    ``is_signed`` is whether that is a key of the device, the signature is by it, and covers the name that the report
+    has here; this has been checked for this answer.
+    """
 
     journal_id: str
     seq: int
@@ -119,10 +123,11 @@ class CaseReportOut(BaseModel):
     at: str | None
     received_at: str | None
     key_id: str | None
+    is_signed: bool
 
 
 class CaseAlertOut(BaseModel):
-    """An alert of the device: open, or opened since the session began."""
+    """An alert of the device that was open while the session ran, or came soon after it."""
 
     kind: str
     detail: str
@@ -143,21 +148,39 @@ class ChoiceOut(BaseModel):
     most_minor: int | None
 
 
-class CaseOut(BaseModel):
-    """A session with all evidence, its money, and what may be decided. ``version`` is what a decision names as seen."""
+class PlaceOut(BaseModel):
+    """Where a thing was: WGS 84, degrees."""
 
-    version: str
+    lat: float
+    lon: float
+
+
+class EvidencedOut(BaseModel):
+    """A session with all evidence: its receipt, its moves, and what its device and commands have to say about it.
+
+    ``start`` is where the device stood at Start, ``end`` where it was when its lock closed; both are gone
+    when its rider's account has been erased.
+    """
+
     session: OpsSessionOut
     receipt: ReceiptOut
+    start: PlaceOut | None
+    end: PlaceOut | None
+    moves: list[MoveOut]
+    commands: list[CommandOut]
+    reports: list[CaseReportOut]
+    alerts: list[CaseAlertOut]
+
+
+class CaseOut(EvidencedOut):
+    """A session with its money as well, and what may be decided. ``version`` is what a decision names as seen."""
+
+    version: str
     choices: list[ChoiceOut]
     wallet: BalancesOut
     charged_minor: int
     given_back_minor: int
     postings: list[PostingOut]
-    moves: list[MoveOut]
-    commands: list[CommandOut]
-    reports: list[CaseReportOut]
-    alerts: list[CaseAlertOut]
 
 
 def shown(row: Session) -> OpsSessionOut:

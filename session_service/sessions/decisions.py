@@ -100,6 +100,16 @@ def look(connection: Connection, session_id: str) -> Case:
     )
 
 
+def ensure_unchanged(connection: Connection, session_id: str, seen_version: str) -> None:
+    """Lock a case for a change that is made only to what was seen.
+
+    Raises:
+        UnknownSessionError: there is no such session.
+        ChangedMeanwhileError: it is not as it was seen.
+    """
+    _as_seen(connection, session_id, seen_version)
+
+
 def decide(  # noqa: PLR0913, PLR0917 - what is decided, on what, and by whom
     connection: Connection,
     sessions: Sessions,
@@ -117,11 +127,7 @@ def decide(  # noqa: PLR0913, PLR0917 - what is decided, on what, and by whom
         NotDecidableError: a session in this state is not decided so.
         RefundTooLargeError: more than that can be given back or written off.
     """
-    repository.lock_device(connection, _found(connection, session_id).device_id)
-    ledger.lock_wallet(connection, _found(connection, session_id).rider_id)
-    case = look(connection, session_id)
-    if seen_version not in {None, case.version}:
-        raise _changed(case)
+    case = _as_seen(connection, session_id, seen_version)
     if decision.choice not in case.most_minor:
         allowed = ", ".join(case.most_minor) or "nothing"
         msg = f"As it stands, what can be decided about this session is: {allowed}."
@@ -144,6 +150,16 @@ def decide(  # noqa: PLR0913, PLR0917 - what is decided, on what, and by whom
         why=decision.reason,
     )
     return moved
+
+
+def _as_seen(connection: Connection, session_id: str, seen_version: str | None) -> Case:
+    """Lock a case, and return it if it is still what was seen."""
+    repository.lock_device(connection, _found(connection, session_id).device_id)
+    ledger.lock_wallet(connection, _found(connection, session_id).rider_id)
+    case = look(connection, session_id)
+    if seen_version not in {None, case.version}:
+        raise _changed(case)
+    return case
 
 
 def _charge(connection: Connection, clock: Clock, session: Session, decision: Decision, actor: str) -> Moved:

@@ -15,10 +15,13 @@ from session_service.sessions.machine import LIVE, SessionState
 from session_service.sessions.model import Session, SessionTable
 from session_service.sessions.repository import IS_LIVE
 
+NEVER_STORED: Final = frozenset({SessionState.REQUESTED, SessionState.REFUSED})
 LIVE_MARK: Final = "live-"  # before the id in a place of which the rest of the running sessions comes first
 
 _SESSION: Final = table_of(SessionTable)
 _DEVICE: Final = table_of(Device)
+# Found by an index that holds no others, and not by going back in time until there are enough.
+_LIVE_IDS: Final = select(_SESSION.c.id).where(IS_LIVE).correlate(None)
 
 
 class Order(StrEnum):
@@ -45,8 +48,8 @@ class Wanted:
     def terms(self) -> Iterator[ColumnElement[bool]]:
         """Yield the conditions but that of the place."""
         if self.state in LIVE:
-            yield IS_LIVE  # an index has no others
-        if self.state is not None:
+            yield _SESSION.c.id.in_(_LIVE_IDS.where(_SESSION.c.state == self.state))
+        elif self.state is not None:
             yield _SESSION.c.state == bindparam("state_", str(self.state), literal_execute=True)
         for name in ("kind", "device_id", "rider_id"):
             if (value := getattr(self, name)) is not None:
@@ -65,6 +68,8 @@ class Page:
 
 def page(connection: Connection, wanted: Wanted) -> Page:
     """Return at most ``wanted.limit`` sessions."""
+    if wanted.state in NEVER_STORED:
+        return Page([], None)
     if wanted.order is Order.RUNNING:
         return _running_first(connection, wanted)
     return _page(_read(connection, wanted, wanted.after, wanted.limit), wanted.limit)
@@ -76,7 +81,7 @@ def _running_first(connection: Connection, wanted: Wanted) -> Page:
     running: list[Session] = []
     if after is None or after.startswith(LIVE_MARK):
         place = None if after is None else after.removeprefix(LIVE_MARK)
-        running = _read(connection, wanted, place, wanted.limit, IS_LIVE)
+        running = _read(connection, wanted, place, wanted.limit, _SESSION.c.id.in_(_LIVE_IDS))
         if len(running) == wanted.limit:
             return Page(running, LIVE_MARK + running[-1].id)
         after = None

@@ -18,13 +18,13 @@ from session_service.idempotency import Answer, OnceOf, answer_once, answered
 from session_service.operators.endpoints import InOperator
 from session_service.sessions import decisions, list_repository, previews, repository
 from session_service.sessions.asking import InRules
-from session_service.sessions.case import case_of, decided
-from session_service.sessions.case_schemas import CaseDecisionIn, CaseOut, DecidedOut, shown
+from session_service.sessions.case import case_of, decided, evidenced
+from session_service.sessions.case_schemas import CaseDecisionIn, CaseOut, DecidedOut, EvidencedOut, shown
 from session_service.sessions.endpoints import SessionId
 from session_service.sessions.list_repository import LIVE_MARK, Order, Wanted
 from session_service.sessions.live import InLive
 from session_service.sessions.machine import SessionState
-from session_service.sessions.schemas import DecisionIn, EndIn, OpsSessionOut
+from session_service.sessions.schemas import EndIn, OpsSessionOut
 from session_service.sessions.service import Moved
 
 router = APIRouter(tags=["operations"])
@@ -38,7 +38,7 @@ IfMatch = Annotated[
         alias="If-Match",
         pattern=r'^"[0-9a-f]{16}"$',
         max_length=18,
-        description="The version of the case that was seen, in quotes, as its ETag has it; 428 without.",
+        description="The version of the case that was seen, in quotes, as its ETag has it; a decision needs it (428).",
     ),
 ]
 
@@ -92,11 +92,17 @@ async def end(
     named: OnceOf,
     session_id: SessionId,
     wish: EndIn,
+    seen: IfMatch = None,
 ) -> Response:
-    """End a live session. The rider pays up to Finish or the last evidence, whichever is first."""
+    """End a live session. The rider pays up to Finish or the last evidence, whichever is first.
+
+    With ``If-Match`` only if it is still as it was seen; else the answer is 412 with how things stand.
+    """
     done: list[Moved] = []
 
     def unit(connection: Connection) -> Answer:
+        if seen is not None:
+            decisions.ensure_unchanged(connection, session_id, seen.strip('"'))
         done.append(sessions.end_by_operator(connection, session_id, operator.actor))
         return _audited(connection, context.clock.now_ms(), operator.actor, "end session", session_id, wish.reason)
 
@@ -105,26 +111,10 @@ async def end(
     return response
 
 
-@router.post("/v1/ops/sessions/{session_id}/decide", response_model=OpsSessionOut)
-async def decide(
-    context: InContext,
-    sessions: InRules,
-    live: InLive,
-    operator: InOperator,
-    named: OnceOf,
-    session_id: SessionId,
-    wish: DecisionIn,
-) -> Response:
-    """Decide a case in review: it ended at a time, and is charged up to it, or it costs nothing."""
-    done: list[Moved] = []
-
-    def unit(connection: Connection) -> Answer:
-        done.append(sessions.decide(connection, session_id, operator.actor, wish.ended_at_ms))
-        return _audited(connection, context.clock.now_ms(), operator.actor, "decide session", session_id, wish.reason)
-
-    response = await answer_once(context.database, named, context.clock.now_ms(), unit)
-    live.tell(change for moved in done for change in moved.changes)
-    return response
+@router.get("/v1/ops/sessions/{session_id}")
+async def one(context: InContext, _operator: InOperator, session_id: SessionId) -> EvidencedOut:
+    """Show a session with all evidence, and nothing of its rider's wallet; with its money it is a case."""
+    return await context.database.read(lambda c: evidenced(c, decisions.look(c, session_id).session))
 
 
 @router.get("/v1/ops/sessions/{session_id}/case")

@@ -237,12 +237,3 @@ class EndIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[str, Field(min_length=3, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
-
-
-class DecisionIn(BaseModel):
-    """How a case in review ends: at ``ended_at`` (RFC 3339), or, without it, at no cost."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: Annotated[str, Field(min_length=3, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
-    ended_at_ms: Annotated[int | None, Field(strict=True, ge=0, le=9_007_199_254_740_991)] = None

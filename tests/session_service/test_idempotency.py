@@ -269,7 +269,7 @@ async def an_end(town: Town) -> tuple[str, Any, Any]:
     return f"/v1/ops/sessions/{await a_running_session(town)}/end", WHY, OTHER_WHY
 
 
-async def a_decision(town: Town) -> tuple[str, Any, Any]:
+async def a_previewed_decision(town: Town) -> tuple[str, Any, Any]:
     session_id, context = await a_running_session(town), town.world.context
     keys = LabelKeys.newest_current(context.secrets.label_keys)
     rules = Sessions(context.settings, context.clock, lambda: keys, Presence(context.settings, b""))
@@ -281,12 +281,7 @@ async def a_decision(town: Town) -> tuple[str, Any, Any]:
         rules._to_review(connection, session, Event.PAST_CAP, Because("rule:test", now_ms, now_ms), "past_cap")
 
     await context.database.write(to_review)
-    return f"/v1/ops/sessions/{session_id}/decide", WHY, OTHER_WHY
-
-
-async def a_previewed_decision(town: Town) -> tuple[str, Any, Any]:
-    path, _, _ = await a_decision(town)
-    path = path.replace("/decide", "/decisions/preview")
+    path = f"/v1/ops/sessions/{session_id}/decisions/preview"
     return path, {"choice": "no_charge", **WHY}, {"choice": "no_charge", **OTHER_WHY}
 
 
@@ -463,7 +458,6 @@ CASES: Final[dict[str, Prepare]] = {
     "/v1/ops/approvals/{approval_id}/confirm": a_confirmation,
     "/v1/ops/approvals/{approval_id}/decline": a_refusal,
     "/v1/ops/sessions/{session_id}/end": an_end,
-    "/v1/ops/sessions/{session_id}/decide": a_decision,
     "/v1/ops/sessions/{session_id}/decisions/preview": a_previewed_decision,
     "/v1/ops/sessions/{session_id}/decisions": a_case_decision,
     "/v1/ops/tariffs": a_tariff,

@@ -263,10 +263,14 @@ class Tour:
                     return Ride(ride.rider, session)
                 await asyncio.sleep(POLL_S)
 
-    async def ops(self, path: str, **content: object) -> Json:
-        """Do something as an operator, who says why."""
+    async def ops(self, path: str, *, seen: str = "", **content: object) -> Json:
+        """Do something as an operator, who says why, to what has the version ``seen``."""
         content.setdefault("reason", "seen by a technician")
-        return await self.api.post(f"/v1/ops/{path}", self.house.operator_token, content)
+        return await self.api.post(f"/v1/ops/{path}", self.house.operator_token, content, seen=seen)
+
+    async def case(self, ride: Ride) -> Json:
+        """Return a ride as an operator sees it before deciding."""
+        return await self.api.get(f"/v1/ops/sessions/{ride.id}/case", self.house.operator_token)
 
     async def decline(self, pay_url: str) -> None:
         """Press Decline on the payment provider's page."""

@@ -159,7 +159,9 @@ async def decided(tour: Tour, device: Device) -> Seen:
     await tour.press(ride, "problems", {"kind": "another_one_opened"})
     ride = await tour.until(ride, _S.REVIEW)
     ended_ms = (moment_ms(ride.session["started_at"]) or 0) + DECIDED_AFTER_MS
-    await tour.ops(f"sessions/{ride.id}/decide", ended_at_ms=ended_ms)
+    case = await tour.case(ride)
+    wish = {"choice": "close_at", "ended_at_ms": ended_ms}
+    await tour.ops(f"sessions/{ride.id}/decisions", seen=case["version"], **wish)
     return ride.page()
 
 

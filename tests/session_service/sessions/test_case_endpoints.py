@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from session_service.access import Role
 from tests.support.people import signed_in
@@ -71,11 +72,45 @@ async def test_a_decision_without_a_version_or_with_the_wrong_fields_is_refused(
         assert (await post(town, f"{path}/preview", wrong)).status_code == 422
 
 
+async def test_a_session_is_ended_as_it_was_seen_or_not_at_all(town: World) -> None:
+    device, rider = await town.device(), await town.rider()
+    path = f"/v1/ops/sessions/{(await rider.start(device.device.label)).json()['id']}"
+    late = await post(town, f"{path}/end", {"reason": "a test"}, seen=f'"{"0" * 16}"')
+    assert (late.status_code, late.json()["state"]) == (412, "active")
+    now = (await town.ops("GET", f"{path}/case")).headers["ETag"]
+    assert (await post(town, f"{path}/end", {"reason": "a test"}, seen=now)).json()["state"] == "closed"
+
+
+async def test_a_report_that_its_device_has_not_signed_is_told_from_the_others(town: World) -> None:
+    device, rider = await town.device(), await town.rider()
+    session_id = str((await rider.start(device.device.label)).json()["id"])
+    device.do("lock_by_hand", {})
+    await rider.until(session_id, "closed")
+    path = f"/v1/ops/sessions/{session_id}"
+    case = (await town.ops("GET", f"{path}/case")).json()
+    assert case["reports"]
+    assert all(report["is_signed"] and report["key_id"] for report in case["reports"])
+    assert case["start"] == case["end"] is not None
+    await town.device()
+    forged = text(
+        "UPDATE device_key SET pem = (SELECT pem FROM device_key WHERE device_id <> :own LIMIT 1)"
+        " WHERE device_id = :own"
+    )
+    await town.context.database.write(lambda c: c.execute(forged, {"own": device.device.id}) and None)
+    again = (await town.ops("GET", f"{path}/case")).json()
+    assert not any(report["is_signed"] for report in again["reports"])
+    assert again["end"] is None  # what nobody has signed says nothing
+
+
 async def test_who_only_looks_decides_nothing(town: World) -> None:
     path = f"/v1/ops/sessions/{await a_ride(town)}"
     cell = town.context.settings.cell
     viewer = await town.context.database.write(lambda c: signed_in(c, "Vera", Role.VIEWER, cell))
     assert (await town.client.get(f"{path}/case", headers=viewer)).status_code == 403
+    seen = await town.client.get(path, headers=viewer)
+    case = (await town.ops("GET", f"{path}/case")).json()
+    money = {"version", "choices", "wallet", "charged_minor", "given_back_minor", "postings"}
+    assert seen.json() == {name: value for name, value in case.items() if name not in money}
     wish = {"choice": "refund", "reason": "a test", "amount_minor": 10}
     for end in ("decisions", "decisions/preview"):
         assert (await town.client.post(f"{path}/{end}", json=wish, headers=viewer)).status_code == 403

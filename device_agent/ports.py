@@ -74,6 +74,9 @@ class LockDriver(Protocol):
     def due_ms(self) -> int | None:
         """Return the uptime at which ``poll`` has something to do, ``None`` for never."""
 
+    def close(self) -> None:
+        """Switch everything off and let go of the hardware."""
+
 
 @dataclass(frozen=True, slots=True)
 class SignedReport:

@@ -14,15 +14,16 @@ from typing import IO
 
 from device_agent.clock import SystemClock
 from device_agent.device import Device, Ports
-from device_agent.drivers.memory import BIKE, POD, MemoryLock
+from device_agent.drivers.loading import Wanted, load
 from device_agent.errors import AgentError
 from device_agent.inbox import Inbox
 from device_agent.journal import SqliteJournal
 from device_agent.keys import KeySigner, load_command_keys, open_report_key
 from device_agent.link import Address, MqttLink
+from device_agent.ports import Clock, LockDriver
 from device_agent.renewal import RenewalWatch, Renewing
 from device_agent.runner import Runner
-from device_agent.settings import Kind, LoadedSettings
+from device_agent.settings import LoadedSettings
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +40,15 @@ def run(settings: LoadedSettings) -> None:
         _work(settings)
 
 
-def make_driver(settings: LoadedSettings, clock: SystemClock) -> MemoryLock:
-    """Return the lock driver that the settings name."""
+def make_driver(settings: LoadedSettings, clock: Clock) -> LockDriver:
+    """Return the lock driver that the settings name.
+
+    Raises:
+        DriverError: there is none of that name, its options are wrong, or its pins cannot be had.
+    """
     lock = settings.values.lock
-    actions = POD if lock.kind is Kind.POD else BIKE
-    return MemoryLock(clock, actions, movement_ms=lock.movement_ms, history_file=settings.body_file)
+    state_dir = settings.path(settings.values.state_dir)
+    return load(lock.driver, Wanted(clock=clock, kind=lock.kind, options=lock.options, state_dir=state_dir))
 
 
 def make_address(settings: LoadedSettings) -> Address:
@@ -95,6 +100,7 @@ def _work(settings: LoadedSettings) -> None:
             msg = "a thread of the agent died, see the log; start the agent again"
             raise AgentError(msg)
     finally:
+        driver.close()
         link.close()
         journal.close()
 

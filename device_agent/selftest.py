@@ -83,7 +83,10 @@ def _journal(settings: LoadedSettings) -> str:
 
 def _driver(settings: LoadedSettings) -> str:
     driver = make_driver(settings, SystemClock(settings.values.boot_id))
-    return f"bolt {driver.status().bolt}; can {', '.join(sorted(driver.actions))}"
+    try:
+        return f"bolt {driver.status().bolt}; can {', '.join(sorted(driver.actions))}"
+    finally:
+        driver.close()
 
 
 def _broker(settings: LoadedSettings) -> str:

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Struct
@@ -40,12 +40,11 @@ url = "https://unlatch.example.org"
 # ca_file = "service_ca.pem"              # where the system does not know its authority
 
 [lock]
-driver = "memory"
+driver = "memory"                         # or solenoid, motor, strike: docs/drivers.md has each one's lines
 kind = "bike"
 """
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
-Milliseconds = Annotated[int, Meta(ge=0)]
 
 
 class Kind(StrEnum):
@@ -53,12 +52,6 @@ class Kind(StrEnum):
 
     BIKE = "bike"
     POD = "pod"
-
-
-class DriverName(StrEnum):
-    """Which lock driver to load."""
-
-    MEMORY = "memory"
 
 
 class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,12 +93,17 @@ class JournalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class LockSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which lock this is. ``movement_ms`` is for the memory driver."""
+    """Which lock this is.
 
-    driver: DriverName = DriverName.MEMORY
+    Attributes:
+        driver: ``memory``, ``solenoid``, ``motor``, ``strike``, or one that another package brings.
+        options: what the driver needs, such as its lines; see docs/drivers.md.
+    """
+
+    driver: Annotated[str, Meta(min_length=1)] = "memory"
     kind: Kind = Kind.BIKE
-    movement_ms: Milliseconds = 800
     max_drive_ms: Annotated[int, Meta(ge=100, le=10_000)] = DEFAULTS.max_drive_ms
+    options: dict[str, Any] = {}
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,11 +153,6 @@ class LoadedSettings:
         if broker.cert_file is None or broker.key_file is None:
             return None
         return Identity(self.path(broker.cert_file), self.path(broker.key_file))
-
-    @property
-    def body_file(self) -> Path:
-        """Where the memory driver writes its history."""
-        return self.path(self.values.state_dir) / "body.jsonl"
 
     @property
     def limits(self) -> Limits:

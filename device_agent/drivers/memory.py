@@ -153,6 +153,9 @@ class MemoryLock:
             dues.append(self._flicker[0][0])
         return min(dues, default=None)
 
+    def close(self) -> None:
+        """See ``ports.LockDriver``: there is nothing to let go of."""
+
     def close_by_hand(self) -> None:
         """Push the lock shut.
 

@@ -227,6 +227,9 @@ def test_under_traffic_no_report_is_lost_and_every_order_is_carried_out_once(
     assert said.count("link down") == 2, said  # for the renewal and at the end
     numbers = sorted({report.seq for report in heard.reports})
     assert numbers == list(range(1, numbers[-1] + 1))
-    moved = [msgspec.json.decode(line, type=Movement).command_id for line in settings.body_file.open("rb")]
+    moved = [
+        msgspec.json.decode(line, type=Movement).command_id
+        for line in settings.journal_file.with_name("body.jsonl").open("rb")
+    ]
     assert moved == [f"command-{done:06d}" for done in range(number + 20)]
     assert len(service.bodies) == 1

@@ -1,0 +1,169 @@
+"""How locks are wired, and what each needs: solenoid, motor, servo and strike, as `/etc/unlatch/device.toml` says it.
+
+Each number is a starting value for a common part; its reason stands beside it. The data sheet of the part in hand wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, ClassVar, Final, Protocol
+
+from msgspec import Meta, Struct
+
+from broker.contract.codes import Action, Bolt
+from broker.contract.messages import Status
+
+PULSE_LIMIT_MS: Final = 1_000  # coils of locks are wound for short pulses; above that they smell
+Line = Annotated[int, Meta(ge=0, le=511)]
+Pulse = Annotated[int, Meta(ge=50, le=PULSE_LIMIT_MS)]
+Run = Annotated[int, Meta(ge=100, le=10_000)]
+Duty = Annotated[int, Meta(ge=1, le=100)]
+Tries = Annotated[int, Meta(ge=1, le=5)]
+Read = Callable[[str], bool]
+
+
+class Course(Struct, frozen=True):
+    """How a lock is driven for one action: an output, how long at a time, how often, and the pauses between.
+
+    Attributes:
+        gaps_ms: before the second try, the third, and so on.
+    """
+
+    output: str
+    on_ms: int
+    gaps_ms: tuple[int, ...] = ()
+
+
+class Pin(Struct, frozen=True, forbid_unknown_fields=True):
+    """A line of the chip.
+
+    Attributes:
+        line: its number on the chip; on a Raspberry Pi that of ``GPIO17``.
+        active_low: on when the wire is low, as switches to ground with a pull-up are.
+    """
+
+    line: Line
+    active_low: bool = False
+
+
+class Wiring(Protocol):
+    """One kind of lock. Its fields of type ``Pin`` are named as its outputs and sensors are."""
+
+    outputs: ClassVar[tuple[str, ...]]
+    sensors: ClassVar[tuple[str, ...]]
+    actions: ClassVar[frozenset[Action]]
+
+    @property
+    def duty_percent(self) -> int:
+        """Return how much of the time it may be on."""
+        ...
+
+    def course(self, action: Action) -> Course:
+        """Return how it is driven."""
+        ...
+
+    def status(self, read: Read) -> Status:
+        """Return what the sensors say."""
+        ...
+
+
+class Solenoid(Struct, frozen=True, kw_only=True, tag_field="driver", tag="solenoid", forbid_unknown_fields=True):
+    """A solenoid or cam lock: a pulse draws the bolt, a spring throws the lever, a hand closes it.
+
+    Attributes:
+        bolt: closed while it is on.
+        pulse_ms: 300 to 800 open what is sold for lockers; shorter ones fail in the cold.
+        tries, gap_ms: a bolt under load gives way when somebody leans differently; the pauses double.
+        duty_percent: what their data sheets allow.
+    """
+
+    outputs: ClassVar[tuple[str, ...]] = ("coil",)
+    sensors: ClassVar[tuple[str, ...]] = ("bolt",)
+    actions: ClassVar[frozenset[Action]] = frozenset({Action.UNLOCK, Action.SELF_TEST})
+
+    coil: Pin
+    bolt: Pin
+    door: Pin | None = None
+    pulse_ms: Pulse = 500
+    tries: Tries = 3
+    gap_ms: Run = 400
+    duty_percent: Duty = 10
+
+    def course(self, _action: Action) -> Course:
+        """See ``Wiring``."""
+        return Course("coil", self.pulse_ms, _doubling(self.gap_ms, self.tries))
+
+    def status(self, read: Read) -> Status:
+        """See ``Wiring``."""
+        return Status(bolt=Bolt.CLOSED if read("bolt") else Bolt.OPEN, door_shut=_door(self.door, read))
+
+
+class Motor(Struct, frozen=True, kw_only=True, tag_field="driver", tag="motor", forbid_unknown_fields=True):
+    """A motor lock with a switch at each end of the bolt's way; opens and closes.
+
+    Attributes:
+        stall_ms: the way takes one to three seconds; a motor that stands still for longer burns its winding.
+        duty_percent: a geared motor cools better than a coil.
+    """
+
+    outputs: ClassVar[tuple[str, ...]] = ("open_motor", "close_motor")
+    sensors: ClassVar[tuple[str, ...]] = ("open_end", "closed_end")
+    actions: ClassVar[frozenset[Action]] = frozenset({Action.UNLOCK, Action.LOCK, Action.SELF_TEST})
+
+    open_motor: Pin
+    close_motor: Pin
+    open_end: Pin
+    closed_end: Pin
+    door: Pin | None = None
+    stall_ms: Run = 3_000
+    duty_percent: Duty = 25
+
+    def course(self, action: Action) -> Course:
+        """See ``Wiring``."""
+        return Course("open_motor" if action is Action.UNLOCK else "close_motor", self.stall_ms)
+
+    def status(self, read: Read) -> Status:
+        """See ``Wiring``. Between its ends, and where both switches are on, nobody knows where the bolt is."""
+        ends = read("open_end"), read("closed_end")
+        bolt = {(True, False): Bolt.OPEN, (False, True): Bolt.CLOSED}.get(ends, Bolt.UNKNOWN)
+        return Status(bolt=bolt, door_shut=_door(self.door, read))
+
+
+class Strike(Struct, frozen=True, kw_only=True, tag_field="driver", tag="strike", forbid_unknown_fields=True):
+    """An electric strike, fail-secure outside; from inside the handle opens it without any of this.
+
+    It is open when the door is: while it is released and nobody has pulled, nobody is in.
+
+    Attributes:
+        door: shut while it is on.
+        release_ms: as long as somebody needs to pull; the coil takes a second at a time.
+        gap_ms: short, so that who pulls early feels it give way.
+    """
+
+    outputs: ClassVar[tuple[str, ...]] = ("strike",)
+    sensors: ClassVar[tuple[str, ...]] = ("door",)
+    actions: ClassVar[frozenset[Action]] = frozenset({Action.UNLOCK, Action.SELF_TEST})
+
+    strike: Pin
+    door: Pin
+    release_ms: Pulse = 1_000
+    tries: Tries = 3
+    gap_ms: Run = 200
+    duty_percent: Duty = 10
+
+    def course(self, _action: Action) -> Course:
+        """See ``Wiring``."""
+        return Course("strike", self.release_ms, _doubling(self.gap_ms, self.tries))
+
+    def status(self, read: Read) -> Status:
+        """See ``Wiring``."""
+        shut = read("door")
+        return Status(bolt=Bolt.CLOSED if shut else Bolt.OPEN, door_shut=shut)
+
+
+def _doubling(gap_ms: int, tries: int) -> tuple[int, ...]:
+    return tuple(gap_ms * 2**n for n in range(tries - 1))
+
+
+def _door(pin: Pin | None, read: Read) -> bool | None:
+    return None if pin is None else read("door")

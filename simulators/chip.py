@@ -1,0 +1,196 @@
+"""A simulated GPIO chip with a lock body on its pins, for tests of drivers: steps through time by the millisecond.
+
+Every level of an output stands in ``history``, with its length, so that a test can say how long what was on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from device_agent.errors import DriverError
+
+
+class Body(Protocol):
+    """The iron: what the outputs do to it, and what the sensors see of it."""
+
+    def step(self, on: frozenset[str]) -> None:
+        """Let one millisecond pass with these outputs on."""
+        ...
+
+    def sensors(self) -> dict[str, bool]:
+        """Return what the sensors say."""
+        ...
+
+
+@dataclass
+class SolenoidBody:
+    """A bolt that a coil draws after ``takes_ms``; a hand pushes it shut.
+
+    Attributes:
+        jammed: the coil pulls and nothing gives.
+        yields_at: the try at which a bolt under load gives way, 1 for the first.
+        bounce_ms: for so long the switch flickers once the bolt is drawn.
+    """
+
+    takes_ms: int = 120
+    jammed: bool = False
+    yields_at: int = 1
+    bounce_ms: int = 0
+    shut: bool = True
+    _pulled_ms: int = 0
+    _tries: int = 0
+    _flickers_ms: int = 0
+
+    def step(self, on: frozenset[str]) -> None:
+        """See ``Body``."""
+        self._flickers_ms = max(0, self._flickers_ms - 1)
+        if "coil" not in on:
+            self._pulled_ms = 0
+            return
+        self._tries += self._pulled_ms == 0
+        self._pulled_ms += 1
+        if self.shut and not self.jammed and self._tries >= self.yields_at and self._pulled_ms >= self.takes_ms:
+            self.shut, self._flickers_ms = False, self.bounce_ms
+
+    def sensors(self) -> dict[str, bool]:
+        """See ``Body``."""
+        return {"bolt": self.shut != (self._flickers_ms % 4 >= 2)}  # two milliseconds each way
+
+    def close_by_hand(self) -> None:
+        """Push it shut."""
+        self.shut = True
+
+
+@dataclass
+class MotorBody:
+    """A bolt that a motor moves from one end (0, closed) to the other (``takes_ms``, open).
+
+    Attributes:
+        stalls_at_ms: how far on its way it gets stuck.
+        blind: an end switch that does not tell.
+    """
+
+    takes_ms: int = 900
+    stalls_at_ms: int | None = None
+    blind: str = ""
+    place_ms: int = 0
+
+    def step(self, on: frozenset[str]) -> None:
+        """See ``Body``."""
+        way = ("open_motor" in on) - ("close_motor" in on)
+        place = min(max(self.place_ms + way, 0), self.takes_ms)
+        if self.stalls_at_ms is None or place != self.stalls_at_ms:
+            self.place_ms = place
+
+    def sensors(self) -> dict[str, bool]:
+        """See ``Body``."""
+        ends = {"open_end": self.place_ms == self.takes_ms, "closed_end": self.place_ms == 0}
+        return {name: told and name != self.blind for name, told in ends.items()}
+
+
+@dataclass
+class StrikeBody:
+    """A door that opens when somebody pulls while the strike is on, and always from inside.
+
+    Attributes:
+        pulled: somebody outside pulls.
+    """
+
+    pulled: bool = False
+    shut: bool = True
+
+    def step(self, on: frozenset[str]) -> None:
+        """See ``Body``."""
+        if self.pulled and "strike" in on:
+            self.shut = False
+
+    def sensors(self) -> dict[str, bool]:
+        """See ``Body``."""
+        return {"door": self.shut}
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """An output that was on."""
+
+    output: str
+    at_ms: int
+    for_ms: int
+
+
+@dataclass
+class SimulatedChip:
+    """``pins.Pins`` of a body, and the clock (``ports.Clock``) of its time. ``advance`` lets it pass.
+
+    Attributes:
+        history: all pulses that have ended.
+        broken: nothing can be read or driven any more.
+    """
+
+    body: Body
+    outputs: frozenset[str]
+    now_ms: int = 0
+    boot_id: str = "boot-of-the-chip"
+    history: list[Pulse] = field(default_factory=list)
+    broken: bool = False
+    _on: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _told: Callable[[], None] = lambda: None
+
+    def uptime_ms(self) -> int:
+        """See ``Clock``."""
+        return self.now_ms
+
+    def known_unix_s(self) -> int | None:
+        """See ``Clock``: it has no other time."""
+        return None
+
+    def energise(self, output: str, for_ms: int) -> None:
+        """See ``Pins``."""
+        if self.broken or output not in self.outputs:
+            msg = f"output {output}: the chip does not answer"
+            raise DriverError(msg)
+        self._on[output] = (self.now_ms, self.now_ms + for_ms)
+
+    def release(self) -> None:
+        """See ``Pins``."""
+        for output in list(self._on):
+            self._off(output)
+
+    def read(self, sensor: str) -> bool:
+        """See ``Pins``."""
+        if self.broken:
+            msg = f"sensor {sensor}: the chip does not answer"
+            raise DriverError(msg)
+        return self.body.sensors()[sensor]
+
+    def listen(self, changed: Callable[[], None]) -> None:
+        """See ``Pins``."""
+        self._told = changed
+
+    def close(self) -> None:
+        """See ``Pins``."""
+        self.release()
+
+    @property
+    def on(self) -> frozenset[str]:
+        """What is on now."""
+        return frozenset(self._on)
+
+    def advance(self, duration_ms: int, poll: Callable[[], None] = lambda: None) -> None:
+        """Let time pass, and ``poll`` each millisecond, as the loop would when something is due."""
+        for _ in range(duration_ms):
+            before = self.body.sensors()
+            self.body.step(self.on)
+            self.now_ms += 1
+            for output, (_, off_ms) in list(self._on.items()):
+                if off_ms <= self.now_ms:
+                    self._off(output)
+            if self.body.sensors() != before and not self.broken:
+                self._told()
+            poll()
+
+    def _off(self, output: str) -> None:
+        since_ms, _ = self._on.pop(output)
+        self.history.append(Pulse(output, since_ms, self.now_ms - since_ms))

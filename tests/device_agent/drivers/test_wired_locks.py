@@ -1,0 +1,216 @@
+"""Locks on the pins of a simulated chip: every kind opens, jams, stalls, bounces, overheats, and is off afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+
+import pytest
+
+from broker.contract.codes import Action, Bolt, Cause
+from device_agent.core.events import DriveEnded, SensorsChanged
+from device_agent.core.limits import Limits
+from device_agent.drivers.wired import SETTLE_MS, WiredLock
+from device_agent.drivers.wiring import PULSE_LIMIT_MS, Motor, Pin, Solenoid, Strike, Wiring
+from device_agent.errors import DriverError
+from simulators.chip import Body, MotorBody, Pulse, SimulatedChip, SolenoidBody, StrikeBody
+
+COOL_MS: Final = 60_000  # after it every lock is cold
+MAX_MS: Final = Limits().max_drive_ms
+
+SOLENOID: Final = Solenoid(coil=Pin(17), bolt=Pin(27, active_low=True))
+MOTOR: Final = Motor(open_motor=Pin(5), close_motor=Pin(6), open_end=Pin(13), closed_end=Pin(19))
+STRIKE: Final = Strike(strike=Pin(17), door=Pin(27))
+
+
+@dataclass
+class Bench:
+    """A lock, cold, with its chip, and what it has said."""
+
+    wiring: Wiring
+    body: Body
+    heard: list[DriveEnded | SensorsChanged] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.chip = SimulatedChip(self.body, frozenset(self.wiring.outputs))
+        self.lock = WiredLock(self.wiring, self.chip, self.chip)
+        self.lock.listen(self.heard.append)
+        self.chip.now_ms += COOL_MS
+
+    def advance(self, duration_ms: int) -> None:
+        """Let time pass as the runner does: polled when something is due."""
+
+        def poll() -> None:
+            due_ms = self.lock.due_ms()
+            if due_ms is not None and due_ms <= self.chip.now_ms:
+                self.lock.poll()
+
+        self.chip.advance(duration_ms, poll)
+
+    def drive(self, action: Action = Action.UNLOCK, for_ms: int = MAX_MS + 1) -> DriveEnded | None:
+        """Drive to the end; return what was said of it."""
+        before = len(self.heard)
+        self.lock.drive(action, "command-1", MAX_MS)
+        self.advance(for_ms)
+        ends = [event for event in self.heard[before:] if isinstance(event, DriveEnded)]
+        assert len(ends) <= 1
+        return ends[0] if ends else None
+
+
+def solenoid(**flaws: int | bool) -> Bench:
+    return Bench(SOLENOID, SolenoidBody(**flaws))  # type: ignore[arg-type]
+
+
+def motor(**flaws: int | str) -> Bench:
+    return Bench(MOTOR, MotorBody(**flaws))  # type: ignore[arg-type]
+
+
+def strike(*, pulled: bool = True) -> Bench:
+    return Bench(STRIKE, StrikeBody(pulled=pulled))
+
+
+EVERY: Final[dict[str, Callable[[], Bench]]] = {"solenoid": solenoid, "motor": motor, "strike": strike}
+STUCK: Final[dict[str, Callable[[], Bench]]] = {
+    "solenoid": lambda: solenoid(jammed=True),
+    "motor": lambda: motor(stalls_at_ms=400),
+    "strike": lambda: strike(pulled=False),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_it_opens_and_everything_is_off_afterwards(name: str) -> None:
+    bench = EVERY[name]()
+    ended = bench.drive()
+    assert ended is not None
+    assert (ended.status.bolt, ended.failed, ended.driven) == (Bolt.OPEN, False, True)
+    assert bench.chip.on == frozenset()
+    assert len(bench.chip.history) == 1
+
+
+@pytest.mark.parametrize("name", STUCK)
+def test_what_does_not_follow_is_told_as_it_is_and_is_off_in_time(name: str) -> None:
+    bench = STUCK[name]()
+    ended = bench.drive()
+    assert ended is not None
+    assert ended.status.bolt is not Bolt.OPEN
+    assert bench.chip.on == frozenset()
+    assert bench.chip.history[-1].at_ms + bench.chip.history[-1].for_ms <= COOL_MS + MAX_MS
+
+
+@pytest.mark.parametrize("name", ["solenoid", "strike"])
+def test_a_coil_is_tried_three_times_with_growing_pauses_and_never_for_more_than_a_second(name: str) -> None:
+    bench = STUCK[name]()
+    bench.drive()
+    pulses = bench.chip.history
+    assert len(pulses) == 3
+    assert all(pulse.for_ms <= PULSE_LIMIT_MS for pulse in pulses)
+    first, second = (b.at_ms - a.at_ms - a.for_ms for a, b in pairwise(pulses))
+    assert first < second
+
+
+def test_a_bolt_under_load_gives_way_at_the_second_try() -> None:
+    bench = solenoid(yields_at=2)
+    ended = bench.drive()
+    assert ended is not None
+    assert ended.status.bolt is Bolt.OPEN
+    assert [pulse.for_ms for pulse in bench.chip.history] == [SOLENOID.pulse_ms, 120 + SETTLE_MS]
+
+
+def test_a_bouncing_switch_ends_nothing_too_early_and_is_told_once() -> None:
+    bench = solenoid(bounce_ms=20)
+    ended = bench.drive()
+    assert ended is not None
+    assert ended.status.bolt is Bolt.OPEN
+    assert len(bench.heard) == 1
+    [pulse] = bench.chip.history
+    assert 120 + SETTLE_MS < pulse.for_ms <= 120 + 20 + SETTLE_MS
+
+
+def test_a_motor_stops_at_its_end_and_comes_back() -> None:
+    bench = motor()
+    bench.drive()
+    assert bench.chip.history == [Pulse("open_motor", COOL_MS, 900 + SETTLE_MS)]
+    ended = bench.drive(Action.LOCK)
+    assert ended is not None
+    assert ended.status.bolt is Bolt.CLOSED
+
+
+def test_a_motor_whose_end_switch_is_blind_is_stopped_by_its_limit() -> None:
+    bench = motor(blind="open_end")
+    ended = bench.drive()
+    assert ended is not None
+    assert ended.status.bolt is Bolt.UNKNOWN
+    assert bench.chip.history == [Pulse("open_motor", COOL_MS, MOTOR.stall_ms)]
+
+
+@pytest.mark.parametrize("name", STUCK)
+def test_a_lock_that_was_driven_for_long_refuses_until_it_has_cooled(name: str) -> None:
+    bench = STUCK[name]()
+    bench.drive()
+    with pytest.raises(DriverError, match=r"too hot to be driven; it has cooled in \d+ s"):
+        bench.lock.drive(Action.UNLOCK, "command-2", MAX_MS)
+    on_ms = sum(pulse.for_ms for pulse in bench.chip.history)
+    bench.chip.now_ms += on_ms * 100 // bench.wiring.duty_percent
+    bench.lock.drive(Action.UNLOCK, "command-2", MAX_MS)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_after_a_boot_it_counts_as_hot(name: str) -> None:
+    bench = EVERY[name]()
+    booted = WiredLock(bench.wiring, bench.chip, bench.chip)
+    with pytest.raises(DriverError, match="too hot"):
+        booted.drive(Action.UNLOCK, "command-1", MAX_MS)
+    assert bench.chip.on == frozenset()
+
+
+@pytest.mark.parametrize("name", STUCK)
+def test_a_program_that_hangs_leaves_nothing_on(name: str) -> None:
+    bench = STUCK[name]()
+    bench.lock.drive(Action.UNLOCK, "command-1", MAX_MS)
+    bench.chip.advance(MAX_MS)  # and nobody polls
+    assert bench.chip.on == frozenset()
+    assert len(bench.chip.history) == 1
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_second_drive_and_an_action_that_it_has_not_are_refused(name: str) -> None:
+    bench = EVERY[name]()
+    bench.lock.drive(Action.UNLOCK, "command-1", MAX_MS)
+    with pytest.raises(DriverError, match="already being driven"):
+        bench.lock.drive(Action.UNLOCK, "command-2", MAX_MS)
+    bench.advance(MAX_MS)
+    bench.chip.now_ms += COOL_MS
+    if Action.LOCK not in bench.lock.actions:
+        with pytest.raises(DriverError, match="cannot lock"):
+            bench.lock.drive(Action.LOCK, "command-3", MAX_MS)
+
+
+def test_less_time_than_one_try_takes_is_refused_with_the_remedy() -> None:
+    bench = motor()
+    with pytest.raises(DriverError, match=r"raise lock\.max_drive_ms"):
+        bench.lock.drive(Action.UNLOCK, "command-1", MOTOR.stall_ms - 1)
+    assert bench.chip.history == []
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_chip_that_goes_away_in_the_middle_ends_it_as_a_fault(name: str) -> None:
+    bench = STUCK[name]()
+    bench.lock.drive(Action.UNLOCK, "command-1", MAX_MS)
+    bench.chip.broken = True
+    bench.advance(MAX_MS)
+    [ended] = bench.heard
+    assert isinstance(ended, DriveEnded)
+    assert (ended.failed, ended.status.bolt) == (True, Bolt.UNKNOWN)
+    assert bench.chip.on == frozenset()
+
+
+def test_a_hand_that_closes_it_is_told_as_a_hand() -> None:
+    body = SolenoidBody(shut=False)
+    bench = Bench(SOLENOID, body)
+    body.close_by_hand()
+    bench.lock._changed()
+    [told] = bench.heard
+    assert isinstance(told, SensorsChanged)
+    assert (told.status.bolt, told.cause) == (Bolt.CLOSED, Cause.HAND)

@@ -44,6 +44,7 @@ key_file = "tls-key.pem"
 url = "https://127.0.0.1:9"
 [lock]
 kind = "pod"
+[lock.options]
 movement_ms = {movement_ms}
 """
 

@@ -48,6 +48,7 @@ url = "{url}"
 check_interval_s = 1
 [lock]
 kind = "pod"
+[lock.options]
 movement_ms = 0
 """
 

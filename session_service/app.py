@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, cast
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -20,16 +21,14 @@ from session_service.alerts.sending import Sender
 from session_service.approvals.endpoints import router as approvals_router
 from session_service.bodies import BODY_MAX_BYTES, BoundedBodies
 from session_service.clock import Clock
-from session_service.commands.dispatcher import Dispatcher
 from session_service.commands.endpoints import router as commands_router
 from session_service.context import Context
-from session_service.database import Database, open_database
+from session_service.database import Database
 from session_service.devices.endpoints import router as devices_router
 from session_service.finding.endpoints import router as finding_router
 from session_service.finding.service import Finding
 from session_service.fleet.configurations import Configurations
 from session_service.fleet.endpoints import router as fleet_router
-from session_service.fleet.gateway import Gateway
 from session_service.headers import SecurityHeaders
 from session_service.labels.endpoints import router as labels_router
 from session_service.labels.keyring import KeyRing
@@ -41,7 +40,6 @@ from session_service.ledger.payments import SandboxProvider
 from session_service.ledger.refunding import Refunding
 from session_service.limits.counting import Limits
 from session_service.limits.middleware import Limited
-from session_service.measured import Measured
 from session_service.openapi import complete
 from session_service.operators.desk import Desk
 from session_service.operators.endpoints import router as operators_router
@@ -68,6 +66,7 @@ from session_service.telemetry.endpoints import router as telemetry_router
 from session_service.telemetry.gatherer import Gatherer
 from session_service.telemetry.keeper import Keeper
 from session_service.telemetry.service import Kept
+from session_service.tracing.opening import Parts, parts_of
 from session_service.trail.endpoints import router as trail_router
 from session_service.visits.endpoints import router as visits_router
 from session_service.watch.endpoints import router as watch_router
@@ -108,6 +107,9 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     health.router,
 )
 
+NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own spans name addresses, which may be labels' texts; ours (``tracing``) do not."""
+
 
 class Service(FastAPI):
     """FastAPI with our layers around it. They lie outside of its own, so that they hold for every answer."""
@@ -124,7 +126,7 @@ class Service(FastAPI):
         layers: ASGIApp = BoundedBodies(super().build_middleware_stack())
         layers = Limited(layers, self.state.limits)
         layers = PagesForPeople(layers)
-        layers = Measured(layers)
+        layers = self.state.parts.measured(layers)
         layers = SecurityHeaders(layers, https=settings.public_url.startswith("https:"))
         if proxies := settings.proxies:
             layers = cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", layers), proxies))
@@ -135,8 +137,8 @@ def create_app(settings: Settings, secrets: Secrets | None = None) -> FastAPI:
     """Return the service. It opens its database and connects to the broker when it starts.
 
     Raises:
-        SetupError: a secret is missing, a static file cannot be served, or nobody has said who may do one of the
-            operations.
+        SetupError: a secret is missing, a static file cannot be served, nobody has said who may do one of the
+            operations, or what makes traces is asked for and missing.
     """
     static_files.files()  # now rather than at the first request
     secrets = secrets or load_secrets(settings.secrets_dir)
@@ -148,10 +150,12 @@ def create_app(settings: Settings, secrets: Secrets | None = None) -> FastAPI:
         max_body_size=BODY_MAX_BYTES,
         docs_url="/docs" if settings.demo else None,  # its page takes a script from elsewhere
         redoc_url=None,
+        telemetry=NO_TELEMETRY,
         responses={"4XX": {"description": "A problem (RFC 9457)", "content": {"application/problem+json": {}}}},
     )
     app.state.settings = settings
     app.state.secrets = secrets
+    app.state.parts = parts_of(settings)
     app.state.desk = Desk()
     app.state.limits = Limits(settings.limits_factor)
     for router in ROUTERS:
@@ -165,16 +169,17 @@ def create_app(settings: Settings, secrets: Secrets | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     secrets: Secrets = app.state.secrets
-    database = open_database(settings.database_url)
+    parts: Parts = app.state.parts
+    database = parts.database(settings.database_url)
     clock = Clock(settings.civil_speed, settings.civil_start_ms)
     context = Context(settings, secrets, clock, database)
-    dispatcher = Dispatcher(database, clock, secrets)
+    dispatcher = parts.dispatcher(database, clock, secrets)
     live = Live()
     keys = KeyRing(settings.secrets_dir, secrets.label_keys)
     presence = Presence(settings, secrets.token_secret)
     sessions = Sessions(settings, clock, keys, presence)
     gatherer = Gatherer()
-    gateway = Gateway(settings, clock, database, dispatcher, live, gatherer)
+    gateway = parts.gateway(settings, clock, database, dispatcher, live, gatherer)
     keeper = Keeper(Kept.of(settings), clock, database, gatherer)
     sweeper = Sweeper(context, sessions, dispatcher, gateway)
     app.state.context, app.state.dispatcher, app.state.live = context, dispatcher, live
@@ -206,6 +211,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.photo_reader.close()
         await app.state.payments.close()
         await database.close()
+        await asyncio.to_thread(parts.close)
 
 
 async def _prepare(database: Database, context: Context) -> None:

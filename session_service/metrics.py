@@ -8,9 +8,27 @@ back may be counted; they are for looking, money is counted in the ledger.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import ClassVar, Final
 
 from prometheus_client import Counter, Gauge, Histogram
+
+
+class Timed(Histogram):
+    """A histogram whose exemplars name the trace of what took so long, where there are traces.
+
+    Attributes:
+        trace_of_now: gives the exemplar of what is going on; ``None`` while traces are off.
+    """
+
+    trace_of_now: ClassVar[Callable[[], dict[str, str] | None] | None] = None
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        """Count ``amount`` seconds; ``exemplar`` says of what, besides the trace."""
+        if Timed.trace_of_now is not None and (trace := Timed.trace_of_now()) is not None:
+            exemplar = trace if exemplar is None else exemplar | trace
+        super().observe(amount, exemplar)
+
 
 MESSAGES: Final = Counter("unlatch_messages_total", "Messages from devices that were good.", ["channel"])
 REJECTED: Final = Counter(
@@ -45,34 +63,39 @@ COMMANDS_SENT: Final = Counter(
     "Commands handed to the broker (sent), or not (failed: sent again later).",
     ["result"],
 )
-COMMAND_SECONDS: Final = Histogram(
+COMMAND_SECONDS: Final = Timed(
     "unlatch_command_seconds",
     "From the making of a command to its device's word on it: accepted, then done, refused or expired.",
     ["action", "result"],
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 8, 10, 30, 300),
 )
-REPORT_AGE: Final = Histogram(
+REPORT_AGE: Final = Timed(
     "unlatch_report_age_seconds",
     "From the moment of which a stored report speaks to its storing, by kind.",
     ["kind"],
     buckets=(0.01, 0.05, 0.2, 1, 5, 30, 300, 3_600, 86_400),
 )
-SWEEP_SECONDS: Final = Histogram(
+SWEEP_SECONDS: Final = Timed(
     "unlatch_sweep_seconds",
     "Time that a sweep of what is due takes.",
     buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
 )
 SWEEP_DUE: Final = Gauge("unlatch_sweep_due", "Sessions that the last sweep found due; 500 at the most.")
 WRITES_WAITING: Final = Gauge("unlatch_writes_waiting", "Units of work that wait for their commit.")
-WRITE_SECONDS: Final = Histogram(
+WRITE_SECONDS: Final = Timed(
     "unlatch_write_seconds",
     "From the asking for a unit of work to its commit, waiting included.",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
 )
-COMMIT_SECONDS: Final = Histogram(
+COMMIT_SECONDS: Final = Timed(
     "unlatch_commit_seconds",
     "Time of a commit on SQLite, which is the disk's.",
     buckets=(0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1),
+)
+SPANS: Final = Counter(
+    "unlatch_trace_spans_total",
+    "Spans of traces: made, sent, or lost because the collector did not take them; the rest waits or did not fit.",
+    ["outcome"],
 )
 STREAMS: Final = Gauge("unlatch_event_streams", "Event streams that are open, of riders and of dashboards.", ["of"])
 TOP_UPS: Final = Counter("unlatch_top_ups_total", "Top-ups: begun, paid, failed, mismatch.", ["outcome"])
@@ -83,13 +106,13 @@ CERTIFICATE_EXPIRES: Final = Gauge(
     "unlatch_certificate_expires_seconds",
     "When the service's certificate for the broker ends, in seconds since 1970; 0 until the first try to connect.",
 )
-UNLOCK_SECONDS: Final = Histogram(
+UNLOCK_SECONDS: Final = Timed(
     "unlatch_unlock_seconds",
     "From the request for a session to the outcome of its unlock.",
     ["outcome"],
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 30),
 )
-REQUEST_SECONDS: Final = Histogram(
+REQUEST_SECONDS: Final = Timed(
     "unlatch_http_request_seconds",
     "Time to answer a request, waiting included.",
     ["method", "route", "status"],

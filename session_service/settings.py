@@ -155,6 +155,12 @@ class Settings(BaseSettings):
         default=120_000, ge=1_000, le=3_600_000
     )  # as long as a batch may wait for a database
 
+    # Traces (docs/monitoring.md). Without an endpoint there are none.
+    otlp_endpoint: str = Field(default="", pattern=r"^(https?://[!-~]{1,2000})?$")
+    """A collector that takes OTLP over HTTP, such as ``http://127.0.0.1:4318``; ``/v1/traces`` is put behind it."""
+    otlp_sample_ratio: float = Field(default=1.0, gt=0, le=1)
+    """The share of requests that are traced; what follows from one is traced with it."""
+
     @property
     def receivers(self) -> list[str]:
         """Who gets mails about alerts."""

@@ -291,7 +291,7 @@ class Gateway:
         if isinstance(message, Heartbeat):
             await self._take_heartbeat(message)
         else:
-            await self._take_report(message, arrived.payload.decode())
+            await self.take_report(message, arrived.payload.decode())
         metrics.MESSAGES.labels(arrived.channel).inc()
 
     async def _stored(self, report: Report, token: str) -> Receipt:
@@ -304,7 +304,8 @@ class Gateway:
             logger.exception("report without effect device=%s seq=%d", report.device, report.seq)
             return await self._database.write(lambda c: receive(c, self._clock, report, token, effect=False))
 
-    async def _take_report(self, report: Report, token: str) -> None:
+    async def take_report(self, report: Report, token: str) -> Receipt:
+        """Store a verified report, let it take effect, and pass on what follows; return what became of it."""
         receipt = await self._stored(report, token)
         metrics.REPORTS.labels(receipt.verdict).inc()
         if isinstance(report.body, CommandReport):
@@ -314,6 +315,7 @@ class Gateway:
             self._complaints.warn(report.device, "report dropped device=%s: its journal is another device's")
         elif receipt.verdict is not Verdict.UNREGISTERED:
             self._acknowledge(report.device, receipt)
+        return receipt
 
     async def announce(self, moved: Moved) -> None:
         """Tell listeners what a committed unit of work moved, and send its commands."""

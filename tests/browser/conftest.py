@@ -17,7 +17,7 @@ from playwright.async_api import Browser, expect
 from simulators.hands import Hands
 from simulators.riders import Api
 from tests.support.browser import BIKES, PATIENCE_S, PODS, BrowserHouse, GetPhone, Phone, chromium, new_phone
-from tests.support.desk import add_people
+from tests.support.quick_house import PEOPLE
 
 expect.set_options(timeout=PATIENCE_S * 1000)
 
@@ -45,9 +45,10 @@ def house(house_settings: dict[str, str], bikes_and_pods: tuple[int, int]) -> It
 
 
 @pytest.fixture(scope="module")
-def people(house: BrowserHouse, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Add a person of each role to the house; return their names."""
-    return add_people(house, tmp_path_factory.mktemp("people"))
+def people(house: BrowserHouse) -> dict[str, str]:
+    """Return the names of the house's people, one of each role."""
+    assert house.operator_token
+    return PEOPLE
 
 
 @pytest.fixture(scope="module")

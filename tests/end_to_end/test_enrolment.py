@@ -16,6 +16,7 @@ from device_agent.settings import LoadedSettings, load
 from simulators.house import House, Plan
 from simulators.processes import Child, program
 from simulators.riders import Api, Rider, is_ended
+from tests.support.quick_house import QuickHouse
 
 pytestmark = pytest.mark.server
 
@@ -24,7 +25,7 @@ DEADLINE_S = 30.0
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    with House(Plan(directory=tmp_path / "house")) as built:
+    with QuickHouse(Plan(directory=tmp_path / "house")) as built:
         yield built
 
 

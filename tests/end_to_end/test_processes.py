@@ -19,6 +19,7 @@ from simulators.invariants import violations
 from simulators.provisioning import Wish
 from simulators.records import with_database
 from simulators.riders import Api, Json, Rider
+from tests.support.quick_house import QuickHouse
 
 pytestmark = pytest.mark.server
 
@@ -29,7 +30,9 @@ FAST = {"UNLATCH_UNLOCK_DEADLINE_MS": "3000", "UNLATCH_REPORT_PATIENCE_MS": "100
 @pytest.fixture(params=["sqlite", "postgresql"])
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    with House(Plan(directory=tmp_path, database_url=url, service_env=FAST, making=Making(movement_ms=300))) as built:
+    with QuickHouse(
+        Plan(directory=tmp_path, database_url=url, service_env=FAST, making=Making(movement_ms=300))
+    ) as built:
         yield built
         _until_told(built)
         open_holds = "SELECT count(*) FROM hold WHERE id NOT IN (SELECT hold_id FROM hold_end)"

@@ -22,6 +22,7 @@ from simulators.hands import ask
 from simulators.house import House, Plan
 from simulators.provisioning import Wish
 from simulators.riders import Api, Rider
+from tests.support.quick_house import QuickHouse
 
 pytestmark = pytest.mark.server
 
@@ -32,7 +33,7 @@ PATIENCE_S = 30
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    with House(Plan(directory=tmp_path, service_env={"UNLATCH_LOG_LEVEL": "DEBUG"})) as built:
+    with QuickHouse(Plan(directory=tmp_path, service_env={"UNLATCH_LOG_LEVEL": "DEBUG"})) as built:
         yield built
 
 

@@ -24,9 +24,10 @@ from session_service.web.vendor_files import NODE_MODULES
 from simulators import invariants
 from simulators.camera import PHOTO_HEIGHT_PX, PHOTO_WIDTH_PX, Difficulty, Grey, photograph_of
 from simulators.folders import Device
-from simulators.house import House, Plan
+from simulators.house import Plan
 from simulators.provisioning import Wish
 from simulators.riders import Api, Rider
+from tests.support.quick_house import QuickHouse
 
 PATIENCE_S: Final = 10.0  # for what takes milliseconds; this machine is shared
 PHONE: Final = ViewportSize(width=390, height=844)
@@ -58,25 +59,7 @@ def _unless_gone(group: re.Match[str]) -> str:
     return "" if "_keepalive_inserter" in group[0] and "BrokenResourceError" in group[0] else group[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """What a command of ``unlatch`` said, and the files of a house after it."""
-
-    said: str
-    files: dict[Path, bytes]
-
-    def put_into(self, directory: Path) -> None:
-        for name, content in self.files.items():
-            path = directory / name
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_bytes(content)
-
-
-_made: dict[tuple[str, ...], _Made] = {}
-
-
-class BrowserHouse(House):
+class BrowserHouse(QuickHouse):
     """A house with a rack of bikes and pods. Browsers reach it as ``localhost``, because passkeys need a name.
 
     Attributes:
@@ -109,20 +92,6 @@ class BrowserHouse(House):
     def pods(self) -> list[Device]:
         """The pods."""
         return [device for device in self.devices if device.kind == "pod"]
-
-    def _run_unlatch(self, *arguments: str) -> str:
-        """Do what this command did for the first house: to make keys, certificates and a database takes 7 s."""
-        made = _made.get(arguments)
-        if made is None:
-            said = super()._run_unlatch(*arguments)
-            made = _made[arguments] = _Made(said, self._files())
-        else:
-            made.put_into(self.directory)
-        return made.said
-
-    def _files(self) -> dict[Path, bytes]:
-        found = [self.directory / "unlatch.db", *(self.directory / "secrets").rglob("*")]
-        return {path.relative_to(self.directory): path.read_bytes() for path in found if path.is_file()}
 
     def mistakes(self) -> str:
         """Return the end of the service's log from its last exception on; empty if it has thrown none."""

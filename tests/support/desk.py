@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from playwright.async_api import expect
 
-from simulators.house import House
-from tests.support.browser import DESK, BrowserHouse, GetPhone, Phone
-
-PASSWORD: Final = "a bicycle bell at dawn"
-PEOPLE: Final = {"viewer": "Vera", "technician": "Tom", "operator": "Olga", "admin": "Ada"}
-
-
-def add_people(house: BrowserHouse, folder: Path) -> dict[str, str]:
-    """Add a person of each role to a running house; return their names by role."""
-    file = folder / "password"
-    file.write_text(PASSWORD)
-    house.kill_service()  # only one process may write to its database
-    for role, name in PEOPLE.items():
-        House._run_unlatch(house, "operator", "add", name, "--role", role, "--password-file", str(file))
-    house.start_service()
-    return PEOPLE
+from tests.support.browser import DESK, GetPhone, Phone
+from tests.support.quick_house import PASSWORD
 
 
 async def signed_in(phone: GetPhone, name: str, path: str = "/ops", **options: Any) -> Phone:

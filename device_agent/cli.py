@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from device_agent import __version__
 from device_agent.errors import AgentError
-from device_agent.program import run
+from device_agent.program import release, run
 from device_agent.settings import EXAMPLE, Kind, LoadedSettings, load
 
 RENEW_LIMIT_S: Final = 300  # start of Python on a slow card, and a slow network's answer; the agent waits for it
@@ -24,6 +24,7 @@ DEFAULT_CONFIG: Final = Path("/etc/unlatch-agent/agent.toml")
 
 _EPILOGS: Final = {
     "run": f"example:\n  unlatch-agent run --config /etc/unlatch-agent/agent.toml\n\na settings file:\n\n{EXAMPLE}",
+    "release": "example:\n  unlatch-agent release --config agent.toml",
     "selftest": "example:\n  unlatch-agent selftest --config agent.toml",
     "enrol": (
         "examples:\n"
@@ -63,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_enrol(commands)
     _add(commands, "run", "be the agent until SIGTERM or Ctrl-C", _run)
+    _add(
+        commands,
+        "release",
+        "switch all outputs of the lock off; for after a crash, the agent does it by itself",
+        _release,
+    )
     _add(commands, "selftest", "check keys, certificate, journal, lock driver and broker; moves nothing", _selftest)
     renew = _add(commands, "renew", "get a new certificate if the present one is due", _renew)
     renew.add_argument("--now", action="store_true", help="due or not")
@@ -143,6 +150,11 @@ def _renew(settings: LoadedSettings, options: argparse.Namespace) -> int:
 
 def _run(settings: LoadedSettings, _options: argparse.Namespace) -> int:
     run(settings)
+    return 0
+
+
+def _release(settings: LoadedSettings, _options: argparse.Namespace) -> int:
+    release(settings)
     return 0
 
 

@@ -24,6 +24,7 @@ from device_agent.ports import Clock, LockDriver
 from device_agent.renewal import RenewalWatch, Renewing
 from device_agent.runner import Runner
 from device_agent.settings import LoadedSettings
+from device_agent.systemd import Manager
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,15 @@ def run(settings: LoadedSettings) -> None:
     make_state_dir(state_dir)
     with _only_agent(state_dir):
         _work(settings)
+
+
+def release(settings: LoadedSettings) -> None:
+    """Switch all of the lock's outputs off; for when the agent has died and the kernel has left them as they were.
+
+    Raises:
+        DriverError: the driver or its pins cannot be had.
+    """
+    make_driver(settings, SystemClock(settings.values.boot_id)).close()
 
 
 def make_driver(settings: LoadedSettings, clock: Clock) -> LockDriver:
@@ -89,7 +99,7 @@ def _work(settings: LoadedSettings) -> None:
     try:
         ports = Ports(clock=clock, driver=driver, journal=journal, link=link, signer=signer)
         device = Device(values.device, find_key, ports, settings.limits, config_revision=values.config_revision)
-        runner = Runner(device, inbox, clock)
+        runner = Runner(device, inbox, clock, Manager())
         _stop_on_signals(runner)
         _stop_with_any_thread(runner)
         logger.info("agent runs device=%s boot_id=%s key_id=%s", values.device, clock.boot_id, signer.key_id)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from broker.contract.codes import Action
 from broker.contract.topics import Channel
@@ -15,6 +19,7 @@ from device_agent.drivers.memory import MemoryLock
 from device_agent.inbox import Inbox
 from device_agent.journal import SqliteJournal
 from device_agent.runner import Runner
+from device_agent.systemd import Manager
 from tests.support.agent_service import signed
 from tests.support.agent_world import COMMAND_KEYS, DEVICE, KeptLink, KeySigner, World
 
@@ -90,3 +95,54 @@ def test_a_chore_waits_until_the_lock_is_at_rest() -> None:
     inbox.wake()
     thread.join(TIMEOUT_S)
     assert driving == [False]
+
+
+def test_systemd_hears_from_the_loop_that_it_lives_and_nothing_while_the_loop_hangs(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(TIMEOUT_S)
+        manager = Manager({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "100000"})
+        assert manager.alive_every_ms == 50
+        clock, inbox = FreshBootClock(), Inbox()
+        lock, journal = MemoryLock(clock), SqliteJournal(tmp_path / "journal")
+        ports = Ports(clock=clock, driver=lock, journal=journal, link=KeptLink(), signer=KeySigner())
+        runner = Runner(Device(DEVICE, COMMAND_KEYS.get, ports), inbox, clock, manager)
+        thread = threading.Thread(target=runner.run)
+        thread.start()
+        assert [systemd.recv(64) for _ in range(4)] == [b"READY=1", *[b"WATCHDOG=1"] * 3]
+        hangs, goes_on = threading.Event(), threading.Event()
+
+        def hang() -> None:
+            hangs.set()
+            goes_on.wait(TIMEOUT_S)
+
+        runner.when_at_rest(hang)
+        assert hangs.wait(TIMEOUT_S)
+        systemd.settimeout(0)
+        with suppress(BlockingIOError):
+            while systemd.recv(64):
+                pass
+        time.sleep(0.3)
+        with pytest.raises(BlockingIOError):
+            systemd.recv(64)
+        systemd.settimeout(TIMEOUT_S)
+        goes_on.set()
+        assert systemd.recv(64) == b"WATCHDOG=1"
+        runner.stop()
+        thread.join(TIMEOUT_S)
+        while (last := systemd.recv(64)) == b"WATCHDOG=1":
+            pass
+        assert last == b"STOPPING=1"
+        journal.close()
+
+
+@pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": "/nobody/listens"}, {"WATCHDOG_USEC": "100000"}])
+def test_without_systemd_nothing_is_said(environ: dict[str, str]) -> None:
+    manager = Manager(environ)
+    assert manager.alive_every_ms is None
+    manager.ready()
+
+
+def test_the_watchdog_of_another_process_is_not_ours(tmp_path: Path) -> None:
+    theirs = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "100000", "WATCHDOG_PID": "1"}
+    assert Manager(theirs).alive_every_ms is None

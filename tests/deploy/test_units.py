@@ -1,0 +1,38 @@
+"""Units as systemd itself reads them: without an error, and hardened."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+DEPLOY: Final = Path(__file__).parents[2] / "deploy"
+UNITS: Final = sorted(DEPLOY.rglob("*.service"))
+EXPOSED_AT_MOST: Final = 30  # of 100 in tenths: 3.0, what systemd-analyze calls OK
+
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="Debian's systemd has systemd-analyze"),
+]
+
+
+def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_understands_every_line(unit: Path, tmp_path: Path) -> None:
+    # The programs that it starts are installed elsewhere; that they are missing here is no mistake of the unit's.
+    copy = tmp_path / unit.name
+    copy.write_text(unit.read_text().replace("/opt/unlatch/bin/", "/bin/true #/"))
+    found = analyze("verify", "--recursive-errors=no", "--man=no", str(copy))
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_it_may_do_little(unit: Path) -> None:
+    found = analyze("security", "--offline=yes", f"--threshold={EXPOSED_AT_MOST}", "--no-pager", str(unit))
+    assert found.returncode == 0, found.stdout

@@ -132,6 +132,9 @@ TABLE: Final[dict[str, Who]] = {
     # Devices and their labels
     "GET /v1/ops/fleet": Role.VIEWER,
     "GET /v1/ops/fleet/events": Role.VIEWER,
+    "GET /v1/ops/views": Role.VIEWER,  # one's own: they change nothing that others see, so the audit has none of it
+    "POST /v1/ops/views": Role.VIEWER,
+    "DELETE /v1/ops/views/{view_id}": Role.VIEWER,
     "GET /v1/ops/devices": Role.VIEWER,
     "GET /v1/ops/devices/{device_id}": Role.VIEWER,
     "POST /v1/ops/devices": Role.OPERATOR,
@@ -144,6 +147,8 @@ TABLE: Final[dict[str, Who]] = {
     "POST /v1/ops/devices/{device_id}/alerts/{kind}/clear": Role.TECHNICIAN,
     "GET /v1/ops/alerts": Role.VIEWER,
     "GET /v1/ops/alerts/{alert_id}": Role.VIEWER,
+    "GET /v1/ops/alerts/{alert_id}/history": Role.TECHNICIAN,  # it names people, and what they gave as their reasons
+    "GET /v1/ops/notices": Role.TECHNICIAN,
     "POST /v1/ops/alerts/{alert_id}/acknowledge": Role.TECHNICIAN,
     "POST /v1/ops/alerts/{alert_id}/assign": Role.TECHNICIAN,
     "POST /v1/ops/alerts/{alert_id}/mute": Role.TECHNICIAN,
@@ -182,6 +187,7 @@ TABLE: Final[dict[str, Who]] = {
     "DELETE /v1/ops/sign-ins/current": Role.VIEWER,
     "POST /v1/ops/sign-ins/current/password": Role.VIEWER,
     "GET /v1/ops/operators": Role.ADMIN,
+    "GET /v1/ops/colleagues": Role.VIEWER,  # names alone: who goes where is no secret among them
     "POST /v1/ops/operators/{operator_id}/role": Role.ADMIN,
     "POST /v1/ops/operators/{operator_id}/revoke": Role.ADMIN,
     "GET /v1/ops/approvals": Role.VIEWER,

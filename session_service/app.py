@@ -68,6 +68,7 @@ from session_service.telemetry.keeper import Keeper
 from session_service.telemetry.service import Kept
 from session_service.tracing.opening import Parts, parts_of
 from session_service.trail.endpoints import router as trail_router
+from session_service.views.endpoints import router as views_router
 from session_service.visits.endpoints import router as visits_router
 from session_service.watch.endpoints import router as watch_router
 from session_service.watch.service import Watch
@@ -89,6 +90,7 @@ ROUTERS: Final = (  # tried in this order, so what riders wait for comes first
     devices_router,
     alerts_router,
     visits_router,
+    views_router,
     labels_router,
     label_keys_router,
     presence_router,

@@ -134,6 +134,9 @@ class Settings(BaseSettings):
     silent_after_ms: int = Field(default=300_000, ge=1_000)  # ten heartbeats: longer than tunnels and restarts
     cleaning_overdue_ms: int = Field(default=3_600_000, ge=1_000)  # where only people end cleaning
     held_too_long_ms: int = Field(default=14_400_000, ge=1_000)  # half a shift
+    alerts_kept_days: int = Field(default=366, ge=31, le=3_660)
+    """How long after their end. A year, to compare with the last one; longer than the longest mute."""
+    notices_kept_days: int = Field(default=30, ge=7, le=3_660)  # after they were taken or given up
 
     # To whom alerts are sent on; nothing is sent unless it is set. Secrets: alert-webhook-secret, smtp-password.
     alert_webhook_url: str = Field(default="", pattern=r"^(https?://[!-~]{1,2000})?$")

@@ -9,10 +9,21 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from sqlalchemy import Connection
 
 from broker.contract import topics
-from session_service.alerts import repository, service
+from session_service.alerts import history, repository, service
 from session_service.alerts.kinds import TABLE, Severity
+from session_service.alerts.notices import channels_of
 from session_service.alerts.repository import Shown, Wanted
-from session_service.alerts.schemas import AlertOut, AlertsOut, AssignIn, ClearIn, MuteIn, NoteIn
+from session_service.alerts.schemas import (
+    AlertOut,
+    AlertsOut,
+    AssignIn,
+    ClearIn,
+    HistoryOut,
+    MuteIn,
+    NoteIn,
+    NoticeOut,
+    NoticesOut,
+)
 from session_service.alerts.service import Act
 from session_service.context import Context, InContext
 from session_service.errors import VersionNeededError
@@ -28,6 +39,9 @@ router = APIRouter(tags=["alerts"])
 
 AlertId = Annotated[str, Path(pattern=ULID)]
 Ulid = Annotated[str | None, Query(pattern=ULID)]
+Assignee = Annotated[
+    str | None, Query(pattern=r"^([0-9A-HJKMNP-TV-Z]{26}|nobody)$", description="An operator's id, or: nobody")
+]
 IfMatch = Annotated[
     str | None,
     Header(
@@ -47,17 +61,21 @@ async def every(
     kind: Annotated[str | None, Query(pattern=KINDS)] = None,
     device_id: Annotated[str | None, Query(pattern=f"^{topics.DEVICE_ID.pattern}$")] = None,
     site: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = None,
-    assignee: Ulid = None,
+    assignee: Assignee = None,
     acknowledged: bool | None = None,  # noqa: FBT001
     muted: bool | None = None,  # noqa: FBT001
     group_id: Ulid = None,
+    grouped: bool | None = None,  # noqa: FBT001
     before: Ulid = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
 ) -> AlertsOut:
-    """List alerts, the newest first, those that last unless ``active=false`` asks for the others."""
+    """List alerts, the newest first, those that last unless ``active=false`` asks for the others.
+
+    With ``grouped=false`` a site that has failed is one line: its devices' alerts, which name it, are left out.
+    """
     now_ms = context.clock.now_ms()
     wanted = Wanted(
-        now_ms, before, limit, active, severity, kind, device_id, site, assignee, acknowledged, muted, group_id
+        now_ms, before, limit, active, severity, kind, device_id, site, assignee, acknowledged, muted, group_id, grouped
     )
     found = await context.database.read(lambda c: repository.page(c, wanted))
     alerts = [AlertOut.of(one, now_ms) for one in found]
@@ -70,6 +88,33 @@ async def one(context: InContext, _operator: InOperator, alert_id: AlertId, resp
     found = await context.database.read(lambda c: service.look(c, alert_id))
     response.headers["ETag"] = f'"{found.alert.version}"'
     return AlertOut.of(found, context.clock.now_ms())
+
+
+@router.get("/v1/ops/alerts/{alert_id}/history")
+async def past(context: InContext, _operator: InOperator, alert_id: AlertId) -> HistoryOut:
+    """Show what became of an alert, who did what about it, and what was sent on."""
+
+    def work(connection: Connection) -> HistoryOut:
+        events = history.events(connection, service.look(connection, alert_id).alert)
+        sent = [NoticeOut.of(notice) for notice in history.notices_of(connection, alert_id)]
+        return HistoryOut(events=events, notices=sent)
+
+    return await context.database.read(work)
+
+
+@router.get("/v1/ops/notices")
+async def sent_on(
+    context: InContext,
+    _operator: InOperator,
+    state: Annotated[str | None, Query(pattern=r"^(waiting|sent|given_up)$")] = None,
+    before: Ulid = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+) -> NoticesOut:
+    """List what is sent on about alerts, the newest first, and by which channels."""
+    found = await context.database.read(lambda c: history.notices(c, state, before, limit))
+    shown = [NoticeOut.of(notice) for notice in found]
+    channels = channels_of(context.settings)
+    return NoticesOut(channels=channels, notices=shown, next_before=shown[-1].id if len(shown) == limit else None)
 
 
 @router.post("/v1/ops/alerts/{alert_id}/acknowledge", response_model=AlertOut)

@@ -14,7 +14,9 @@ from session_service.database import big
 ACTIVE: Final = "cleared_at_ms IS NULL"
 ACTIVE_OF_SITE: Final = "cleared_at_ms IS NULL AND device_id IS NULL"
 TO_TELL: Final = "to_tell IS NOT NULL"
+OVER: Final = "cleared_at_ms IS NOT NULL"
 WAITING: Final = "done_at_ms IS NULL"
+DONE: Final = "done_at_ms IS NOT NULL"
 
 
 class DeviceAlert(SQLModel, table=True):
@@ -49,6 +51,7 @@ class DeviceAlert(SQLModel, table=True):
         ),
         Index("device_alert_active", "kind", "id", sqlite_where=text(ACTIVE), postgresql_where=text(ACTIVE)),
         Index("device_alert_to_tell", "id", sqlite_where=text(TO_TELL), postgresql_where=text(TO_TELL)),
+        Index("device_alert_cleared", "cleared_at_ms", sqlite_where=text(OVER), postgresql_where=text(OVER)),
         Index("device_alert_of_device", "device_id", "kind", "id"),
     )
 
@@ -100,6 +103,7 @@ class AlertNotice(SQLModel, table=True):
         CheckConstraint("channel IN ('webhook', 'mail')", name="alert_notice_channel"),
         CheckConstraint("tries >= 0", name="alert_notice_tries"),
         Index("alert_notice_waiting", "next_at_ms", sqlite_where=text(WAITING), postgresql_where=text(WAITING)),
+        Index("alert_notice_done", "done_at_ms", sqlite_where=text(DONE), postgresql_where=text(DONE)),
     )
 
     id: str = Field(primary_key=True, max_length=26)
@@ -111,3 +115,12 @@ class AlertNotice(SQLModel, table=True):
     tries: int = 0
     done_at_ms: int | None = big(default=None)
     outcome: str | None = Field(default=None, max_length=10)
+
+
+class AlertNoticeOf(SQLModel, table=True):
+    """That a notice tells of an alert: a webhook of one, a mail of as many as there were."""
+
+    __tablename__ = "alert_notice_of"
+
+    alert_id: str = Field(primary_key=True, max_length=26)
+    notice_id: str = Field(primary_key=True, max_length=26, foreign_key="alert_notice.id", index=True)

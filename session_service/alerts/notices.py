@@ -15,12 +15,13 @@ from sqlalchemy import Connection, and_, func, not_, or_, select, update
 
 from session_service.alerts import repository
 from session_service.alerts.kinds import SILENT, Severity
-from session_service.alerts.model import AlertNotice, Channel
+from session_service.alerts.model import AlertNotice, AlertNoticeOf, Channel
 from session_service.alerts.repository import ALERT, Shown
 from session_service.alerts.schemas import AlertOut
 from session_service.alerts.sites import SETTLE_MS
 from session_service.clock import new_id, rfc3339
 from session_service.database import every, table_of
+from session_service.settings import Settings
 
 AT_ONCE: Final = 500  # alerts in one mail, and told in one transaction
 SENT_AT_ONCE: Final = 20  # notices in one round; the rest wait for the next
@@ -31,9 +32,17 @@ MAILED: Final = (Severity.CRITICAL, Severity.MAJOR)  # a mail that need not be r
 
 
 _NOTICE: Final = table_of(AlertNotice)
+_OF: Final = table_of(AlertNoticeOf)
 
 
 # -- Composing
+
+
+def channels_of(settings: Settings) -> list[Channel]:
+    """Return the channels that are set up."""
+    mails = bool(settings.smtp_host and settings.smtp_from and settings.receivers)
+    wanted = {Channel.WEBHOOK: bool(settings.alert_webhook_url), Channel.MAIL: mails}
+    return [channel for channel in Channel if wanted[channel]]
 
 
 def compose(connection: Connection, channels: Sequence[Channel], now_ms: int) -> int:
@@ -44,13 +53,15 @@ def compose(connection: Connection, channels: Sequence[Channel], now_ms: int) ->
     """
     found = _untold(connection, now_ms)
     told = [one for one in found if one.alert.group_id is None]
-    notices = [notice for channel in channels for notice in _of_channel(channel, told, now_ms)]
-    if notices:
-        connection.execute(_NOTICE.insert(), [notice.model_dump() for notice in notices])
+    made = [each for channel in channels for each in _of_channel(channel, told, now_ms)]
+    if made:
+        connection.execute(_NOTICE.insert(), [notice.model_dump() for notice, _ in made])
+        pairs = [{"alert_id": one.alert.id, "notice_id": notice.id} for notice, of in made for one in of]
+        connection.execute(_OF.insert(), pairs)
     for one in found:
         values = {"to_tell": None, "told_at_ms": now_ms if one.alert.group_id is None else one.alert.told_at_ms}
         connection.execute(update(ALERT).where(ALERT.c.id == one.alert.id).values(values))
-    return len(notices)
+    return len(made)
 
 
 def _untold(connection: Connection, now_ms: int) -> list[Shown]:
@@ -66,11 +77,12 @@ def _untold(connection: Connection, now_ms: int) -> list[Shown]:
     return repository.shown(connection, statement)
 
 
-def _of_channel(channel: Channel, told: Sequence[Shown], now_ms: int) -> list[AlertNotice]:
+def _of_channel(channel: Channel, told: Sequence[Shown], now_ms: int) -> list[tuple[AlertNotice, list[Shown]]]:
+    """Return notices, each with the alerts that it tells of."""
     if channel is Channel.WEBHOOK:
-        return [_notice(channel, f"alert.{one.alert.to_tell}", _as_json(one, now_ms), now_ms) for one in told]
+        return [(_notice(channel, f"alert.{one.alert.to_tell}", _as_json(one, now_ms), now_ms), [one]) for one in told]
     mailed = [one for one in told if one.alert.severity in MAILED]
-    return [_notice(channel, _subject(mailed), "\n".join(map(_line, mailed)), now_ms)] if mailed else []
+    return [(_notice(channel, _subject(mailed), "\n".join(map(_line, mailed)), now_ms), mailed)] if mailed else []
 
 
 def _notice(channel: Channel, subject: str, body: str, now_ms: int) -> AlertNotice:

@@ -43,6 +43,7 @@ DEVICE: Final = table(
     column("revoked_at_ms"),
 )
 MAINTENANCE: Final = "maintenance"
+NOBODY: Final = "nobody"
 OF_DEVICE: Final = ("number", "service", "service_since_ms")
 
 
@@ -104,7 +105,10 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which alerts to list, the newest first; ``before`` is an id, ``None`` stands for any."""
+    """Which alerts to list, the newest first; ``before`` is an id, ``None`` stands for any.
+
+    ``assignee`` is an operator's id or ``NOBODY``; ``grouped`` are those for which a site's alert stands.
+    """
 
     now_ms: int
     before: str | None = None
@@ -118,6 +122,7 @@ class Wanted:
     acknowledged: bool | None = None
     muted: bool | None = None
     group_id: str | None = None
+    grouped: bool | None = None
 
     def terms(self) -> Iterator[ColumnElement[bool]]:
         """Yield the conditions."""
@@ -125,12 +130,16 @@ class Wanted:
             yield ALERT.c.id < self.before
         if self.active is not None:
             yield ALERT.c.cleared_at_ms.is_(None) if self.active else ALERT.c.cleared_at_ms.is_not(None)
-        for name in ("severity", "kind", "device_id", "site", "assignee", "group_id"):
+        if self.assignee is not None:
+            yield ALERT.c.assignee.is_(None) if self.assignee == NOBODY else ALERT.c.assignee == self.assignee
+        for name in ("severity", "kind", "device_id", "site", "group_id"):
             if (value := getattr(self, name)) is not None:
                 yield ALERT.c[name] == value
         if self.acknowledged is not None:
             given = ALERT.c.acknowledged_at_ms
             yield given.is_not(None) if self.acknowledged else given.is_(None)
+        if self.grouped is not None:
+            yield ALERT.c.group_id.is_not(None) if self.grouped else ALERT.c.group_id.is_(None)
         if self.muted is not None:
             yield is_muted(self.now_ms) if self.muted else not_(is_muted(self.now_ms))
 

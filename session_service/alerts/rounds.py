@@ -19,7 +19,7 @@ from sqlalchemy import Connection, and_, exists, func, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from session_service.alerts import repository, service, sites
+from session_service.alerts import forgetting, repository, service, sites
 from session_service.alerts.kinds import SILENT, SITE_DOWN, Severity, severity_of
 from session_service.alerts.model import DeviceAlert
 from session_service.alerts.repository import ALERT, DEVICE
@@ -98,6 +98,7 @@ class Rounds:
         for rule in rules(self._settings, now_ms):
             await self._settle(await self._database.read(partial(look, rule)), now_ms)
         await self._look_at_sites(now_ms)
+        await self._forget(now_ms)
         counts = await self._database.read(repository.counts)
         for severity in Severity:
             ALERTS_ACTIVE.labels(severity).set(counts.get(severity, 0))
@@ -111,6 +112,11 @@ class Rounds:
     async def _look_at_sites(self, now_ms: int) -> None:
         for site in await self._database.read(look_at_sites):
             await self._database.write(partial(settle_site, site, now_ms))
+
+    async def _forget(self, now_ms: int) -> None:
+        for what in forgetting.old(self._settings, now_ms):
+            for ids in _few(await self._database.read(what.ids)):
+                await self._database.write(partial(what.delete, ids))
 
     async def _mark_batteries(self, now_ms: int) -> None:
         for rows in _few(await self._database.read(partial(to_mark, now_ms))):

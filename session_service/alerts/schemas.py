@@ -7,6 +7,7 @@ from typing import Annotated, Final, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from session_service.alerts.kinds import OTHERS, TABLE, Severity
+from session_service.alerts.model import AlertNotice, Channel
 from session_service.alerts.repository import Shown
 from session_service.clock import rfc3339
 
@@ -110,4 +111,55 @@ class AlertsOut(BaseModel):
     """A page of alerts, the newest first; ask for the next one with ``before=next_before``."""
 
     alerts: list[AlertOut]
+    next_before: str | None
+
+
+class EventOut(BaseModel):
+    """Something that happened to an alert: by whom, ``null`` for the device, and why."""
+
+    at: str | None
+    what: str
+    who: str | None
+    why: str
+
+
+class NoticeOut(BaseModel):
+    """What was sent on, by which channel. ``state`` is waiting, sent or given_up; then no further try is made."""
+
+    id: str
+    channel: Channel
+    subject: str
+    state: str
+    tries: int
+    created_at: str | None
+    next_at: str | None
+    done_at: str | None
+
+    @classmethod
+    def of(cls, notice: AlertNotice) -> Self:
+        """Return a notice as the API shows it."""
+        return cls(
+            id=notice.id,
+            channel=notice.channel,
+            subject=notice.subject,
+            state=notice.outcome or "waiting",
+            tries=notice.tries,
+            created_at=rfc3339(notice.created_at_ms),
+            next_at=rfc3339(notice.next_at_ms) if notice.done_at_ms is None else None,
+            done_at=rfc3339(notice.done_at_ms),
+        )
+
+
+class HistoryOut(BaseModel):
+    """What became of an alert, the oldest first, and what was sent on about it."""
+
+    events: list[EventOut]
+    notices: list[NoticeOut]
+
+
+class NoticesOut(BaseModel):
+    """A page of notices, the newest first, and the channels that are set up now."""
+
+    channels: list[Channel]
+    notices: list[NoticeOut]
     next_before: str | None

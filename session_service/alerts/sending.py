@@ -46,9 +46,7 @@ class Sender:
         self._secret = _webhook_secret(settings) if settings.alert_webhook_url else b""
         self._password = _smtp_password(settings) if settings.smtp_user else ""
         self._client = httpx.AsyncClient(timeout=TIMEOUT_S)
-        mails = bool(settings.smtp_host and settings.smtp_from and settings.receivers)
-        wanted = {Channel.WEBHOOK: bool(settings.alert_webhook_url), Channel.MAIL: mails}
-        self._channels = [channel for channel in Channel if wanted[channel]]
+        self._channels = notices.channels_of(settings)
 
     async def run(self) -> None:
         """Send until cancelled."""

@@ -31,6 +31,8 @@ from session_service.operators.desk import Desk, desk
 from session_service.operators.errors import NoSignInError, SignInFailedError
 from session_service.operators.model import Operator, SignIn
 from session_service.operators.schemas import (
+    ColleagueOut,
+    ColleaguesOut,
     CurrentOut,
     NewSignIn,
     OperatorOut,
@@ -204,6 +206,13 @@ async def every(context: InContext, _operator: InOperator) -> OperatorsOut:
     """List all operators, revoked ones too."""
     found = await context.database.read(repository.all_of_them)
     return OperatorsOut(operators=[OperatorOut.of(row) for row in found])
+
+
+@router.get("/v1/ops/colleagues")
+async def colleagues(context: InContext, _operator: InOperator) -> ColleaguesOut:
+    """List the operators by name, so that what is assigned to one can be shown, and assigned to another."""
+    found = await context.database.read(repository.all_of_them)
+    return ColleaguesOut(colleagues=[ColleagueOut.of(row) for row in found])
 
 
 @router.post("/v1/ops/operators/{operator_id}/role", response_model=OperatorOut)

@@ -128,3 +128,23 @@ class OperatorsOut(BaseModel):
     """All operators, the oldest first."""
 
     operators: list[OperatorOut]
+
+
+class ColleagueOut(BaseModel):
+    """An operator's name; ``goes_there`` says whether it is a person to whom something may be assigned now."""
+
+    operator_id: str
+    name: str
+    goes_there: bool
+
+    @classmethod
+    def of(cls, row: Operator) -> Self:
+        """Return what all operators may know of an operator."""
+        can_act = row.revoked_at_ms is None and Role(row.role).covers(Role.TECHNICIAN)
+        return cls(operator_id=row.id, name=row.name, goes_there=can_act and row.password_hash is not None)
+
+
+class ColleaguesOut(BaseModel):
+    """All operators, the oldest first, revoked ones too: what they did is still theirs."""
+
+    colleagues: list[ColleagueOut]

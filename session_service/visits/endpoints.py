@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 from fastapi import APIRouter, Header, Path, Query, Response
+from pydantic import Field
 from sqlalchemy import Connection
 
 from session_service.clock import CROCKFORD, DEVICE_ID_CHARS
@@ -17,20 +18,32 @@ from session_service.operators.endpoints import InOperator
 from session_service.operators.service import By
 from session_service.visits import route, service
 from session_service.visits.schemas import AssignIn, DoneIn, RouteOut, TextIn, VisitOut, VisitsOut
+from session_service.visits.scoring import TABLE
 from session_service.visits.service import Stop
 
 MAX_PAGE: Final = 500  # 500 kB of JSON
 
+NOBODY: Final = "nobody"
+
 router = APIRouter(tags=["visits"])
 
+STOP_ID: Final = f"^[{CROCKFORD}]{{{DEVICE_ID_CHARS}}}([{CROCKFORD}]{{16}})?$"
 StopId = Annotated[
     str,
     Path(
-        pattern=f"^[{CROCKFORD}]{{{DEVICE_ID_CHARS}}}([{CROCKFORD}]{{16}})?$",
+        pattern=STOP_ID,
         description="A device's id or, for a site that has failed, the id of its alert.",
     ),
 ]
-Assignee = Annotated[str | None, Query(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
+Assignee = Annotated[
+    str | None,
+    Query(pattern=r"^([0-9A-HJKMNP-TV-Z]{26}|nobody)$", description="An operator's id, or: nobody"),
+]
+Kind = Annotated[str | None, Query(pattern=f"^({'|'.join(TABLE)})$", description="Of one of its alerts.")]
+Chosen = Annotated[
+    list[Annotated[str, Field(pattern=STOP_ID)]] | None,
+    Query(max_length=route.MAX_STOPS, description="The ids of some; without it those that the filters leave."),
+]
 Site = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 IfMatch = Annotated[
     str | None,
@@ -42,17 +55,36 @@ IfMatch = Annotated[
 ]
 
 
+class Wanted(NamedTuple):
+    """Which stops to return; ``None`` stands for any."""
+
+    site: str | None = None
+    kind: str | None = None
+    assignee: str | None = None
+    chosen: list[str] | None = None
+
+    def has(self, stop: Stop) -> bool:
+        """Return whether a stop is one of them."""
+        return (
+            self.site in {None, stop.site}
+            and (self.kind is None or any(one.alert.kind == self.kind for one in stop.alerts))
+            and self.assignee in {None, stop.assignee or NOBODY}
+            and (self.chosen is None or stop.id in self.chosen)
+        )
+
+
 @router.get("/v1/ops/visits")
 async def every(
     context: InContext,
     _operator: InOperator,
     site: Site = None,
+    kind: Kind = None,
     assignee: Assignee = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
 ) -> VisitsOut:
     """List what needs somebody, in the order of what it costs riders. A site that has failed is one line."""
     now_ms = context.clock.now_ms()
-    stops = await _queue(context, now_ms, site, assignee)
+    stops = await _queue(context, now_ms, Wanted(site, kind, assignee))
     return VisitsOut(total=len(stops), visits=[VisitOut.of(stop, now_ms) for stop in stops[:limit]])
 
 
@@ -63,12 +95,14 @@ async def drive(
     lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False)],
     lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False)],
     site: Site = None,
+    kind: Kind = None,
     assignee: Assignee = None,
+    stop: Chosen = None,
     limit: Annotated[int, Query(ge=1, le=route.MAX_STOPS)] = 40,
 ) -> RouteOut:
     """Propose an order to drive to the costliest of them, from a starting point."""
     now_ms = context.clock.now_ms()
-    stops = (await _queue(context, now_ms, site, assignee))[:limit]
+    stops = (await _queue(context, now_ms, Wanted(site, kind, assignee, stop)))[:limit]
     placed = [stop for stop in stops if stop.spot.lat is not None and stop.spot.lon is not None]
     places = [(stop.spot.lat or 0.0, stop.spot.lon or 0.0) for stop in placed]
     order = await asyncio.to_thread(route.order, (lat, lon), places)  # 50 ms for the most stops
@@ -126,13 +160,9 @@ async def done(
     return await answer_once(context.database, named, by.now_ms, work)
 
 
-async def _queue(context: Context, now_ms: int, site: str | None, assignee: str | None) -> list[Stop]:
+async def _queue(context: Context, now_ms: int, wanted: Wanted) -> list[Stop]:
     found = await context.database.read(lambda c: service.queue(c, now_ms))
-    return [
-        stop
-        for stop in found
-        if (site is None or stop.site == site) and (assignee is None or stop.assignee == assignee)
-    ]
+    return [stop for stop in found if wanted.has(stop)]
 
 
 def _seen(version: str | None, now_ms: int) -> Callable[[Stop], None]:

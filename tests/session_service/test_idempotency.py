@@ -195,6 +195,10 @@ async def an_assigned_visit(town: Town) -> tuple[str, Any, Any]:
     return path, {"assignee": None}, {"assignee": None, **WHY}
 
 
+async def a_view(_town: Town) -> tuple[str, Any, Any]:
+    return "/v1/ops/views", {"name": "pods", "query": "kind=pod"}, {"name": "bikes", "query": "kind=bike"}
+
+
 async def a_visit_note(town: Town) -> tuple[str, Any, Any]:
     path, _ = await a_visit(town, "notes")
     return path, {"text": "a test"}, {"text": "another test"}
@@ -437,6 +441,7 @@ CASES: Final[dict[str, Prepare]] = {
     "/v1/ops/devices/{device_id}/maintenance": a_maintenance,
     "/v1/ops/devices/{device_id}/ready": a_ready,
     "/v1/ops/devices/{device_id}/alerts/{kind}/clear": a_cleared_alert,
+    "/v1/ops/views": a_view,
     "/v1/ops/visits/{stop_id}/assign": an_assigned_visit,
     "/v1/ops/visits/{stop_id}/notes": a_visit_note,
     "/v1/ops/visits/{stop_id}/done": a_visit_done,

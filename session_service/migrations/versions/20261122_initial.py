@@ -186,6 +186,7 @@ def _alerts() -> None:
     _partial("device_alert_site", table, ["site"], f"{active} AND device_id IS NULL", unique=True)
     _partial("device_alert_active", table, ["kind", "id"], active)
     _partial("device_alert_to_tell", table, ["id"], "to_tell IS NOT NULL")
+    _partial("device_alert_cleared", table, ["cleared_at_ms"], "cleared_at_ms IS NOT NULL")
     op.create_index("device_alert_of_device", table, ["device_id", "kind", "id"])
     _index(table, "group_id")
     op.create_table(
@@ -203,6 +204,14 @@ def _alerts() -> None:
         sa.CheckConstraint("tries >= 0", name="alert_notice_tries"),
     )
     _partial("alert_notice_waiting", "alert_notice", ["next_at_ms"], "done_at_ms IS NULL")
+    _partial("alert_notice_done", "alert_notice", ["done_at_ms"], "done_at_ms IS NOT NULL")
+    op.create_table(
+        "alert_notice_of",
+        _string("alert_id", 26, KEY),
+        _string("notice_id", 26, KEY),
+        sa.ForeignKeyConstraint(["notice_id"], ["alert_notice.id"]),
+    )
+    _index("alert_notice_of", "notice_id")
     op.create_table(
         "visit_note",
         _string("id", 26, KEY),
@@ -638,6 +647,16 @@ def _operators() -> None:
         _integer("failures"),
         _big("wait_until_ms"),
         _big("last_at_ms"),
+    )
+    op.create_table(
+        "fleet_view",
+        _string("id", 26, KEY),
+        _string("operator_id", 26),
+        _text("name"),
+        _text("query"),
+        _big("saved_at_ms"),
+        sa.ForeignKeyConstraint(["operator_id"], ["operator.id"]),
+        sa.UniqueConstraint("operator_id", "name", name="fleet_view_name"),
     )
 
 

@@ -5,6 +5,7 @@ export interface Problem {
   title: string;
   status: number;
   detail?: string;
+  [extra: string]: unknown; // such as how things stand now
 }
 
 export class ApiError extends Error {
@@ -111,11 +112,16 @@ export async function post<T>(path: string, body: unknown, headers: Record<strin
   }
 }
 
+export async function remove(path: string): Promise<void> {
+  await answered<undefined>(await fetch(path, { method: "DELETE", headers: { Accept: "application/json", "X-Requested-With": "dashboard" } }));
+}
+
 export async function signOut(): Promise<void> {
   await fetch("/v1/ops/sign-ins/current", { method: "DELETE", headers: { "X-Requested-With": "dashboard" } });
 }
 
 async function answered<T>(response: Response): Promise<T> {
+  if (response.status === 204) return undefined as T;
   if (response.ok) return (await response.json()) as T;
   const problem = await response
     .json()

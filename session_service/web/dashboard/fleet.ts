@@ -51,6 +51,7 @@ export class Fleet {
   staleMs = 90_000;
   ready = false;
   version = 0; // grows with each change
+  alertsVersion = 0; // grows with each change of what has an alert, or had one
   #aheadMs = 0; // the service's clock less ours
   #heardMs = 0; // by our clock, when the stream last spoke
   #source: EventSource | undefined;
@@ -97,6 +98,7 @@ export class Fleet {
       for (const row of found.rows) this.#put(lineOf(row));
       this.staleMs = found.stale_after_ms;
       this.ready = true;
+      this.alertsVersion += 1;
       this.#spoke(found.now_ms);
       this.#follow(found.cursor);
     } catch {
@@ -137,6 +139,8 @@ export class Fleet {
   }
 
   #put(line: Line): void {
+    const alerted = (one?: Line): boolean => (one?.alerts.length ?? 0) > 0;
+    if (alerted(line) || alerted(this.lines.get(line.number))) this.alertsVersion += 1;
     this.lines.set(line.number, line);
     this.ids.set(line.id, line);
   }

@@ -6,6 +6,7 @@ import { go } from "./going";
 import { FleetMap } from "./map";
 import { plain } from "./states";
 import { Table } from "./table";
+import { Views } from "./views";
 
 const DRAWN_EVERY_MS = 500; // as often as changes come; ages grow meanwhile too
 
@@ -125,6 +126,7 @@ function Filters({ filter, offered, onChange }: { filter: Filter; offered: Offer
           </button>
         </div>
       </details>
+      <Views query={toAddress(filter)} />
     </search>
   );
 }

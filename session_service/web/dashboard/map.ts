@@ -194,7 +194,7 @@ export class FleetMap {
 }
 
 // Plain lines, so that the map needs nobody else's pictures.
-class Grid extends L.GridLayer {
+export class Grid extends L.GridLayer {
   constructor(readonly box: HTMLElement) {
     super({ updateWhenZooming: false });
   }

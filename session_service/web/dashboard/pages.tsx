@@ -1,9 +1,13 @@
 // The dashboard's pages: which address shows which, and what the line at the top names. One line for each.
 import type { ComponentChildren } from "preact";
+import { AlertsPage } from "./alerts";
+import { NoticesPage } from "./alerts_notices";
+import { AlertPage } from "./alerts_one";
 import { covers, type Me, type Role } from "./api";
 import { DevicePage } from "./device";
 import type { Fleet } from "./fleet";
 import { FleetPage } from "./fleet_page";
+import { VisitsPage } from "./visits";
 
 // What a page gets: who looks at it, the fleet as it is kept up to date, and the address with its groups.
 export interface Visit {
@@ -23,6 +27,10 @@ interface Entry {
 
 const PAGES: readonly Entry[] = [
   { path: /^\/ops\/?$/, word: "Fleet", href: "/ops", needs: "viewer", view: ({ fleet, url }) => <FleetPage fleet={fleet} search={url.search} /> },
+  { path: /^\/ops\/visits$/, word: "Needs a visit", href: "/ops/visits", needs: "viewer", view: ({ fleet, me, url }) => <VisitsPage fleet={fleet} me={me} search={url.search} /> },
+  { path: /^\/ops\/alerts$/, word: "Alerts", href: "/ops/alerts", needs: "viewer", view: ({ fleet, me, url }) => <AlertsPage fleet={fleet} me={me} search={url.search} /> },
+  { path: /^\/ops\/alerts\/([0-9A-HJKMNP-TV-Z]{26})$/, needs: "viewer", view: ({ fleet, me, groups }) => <AlertPage key={groups[0]} id={groups[0] ?? ""} fleet={fleet} me={me} /> },
+  { path: /^\/ops\/notices$/, needs: "technician", view: ({ url }) => <NoticesPage search={url.search} /> },
   {
     path: /^\/ops\/devices\/([0-9A-HJKMNP-TV-Z]{10})$/, needs: "viewer",
     view: ({ fleet, me, groups }) => <DevicePage key={groups[0]} id={groups[0] ?? ""} fleet={fleet} me={me} />,

@@ -25,6 +25,7 @@ Rows = list[Row[Any]]
 
 _QUERIES: Final = {
     "accounts": "SELECT id, kind FROM account",
+    "alerts": "SELECT id, device_id, acknowledged_at_ms, cleared_at_ms, cleared_by FROM device_alert",
     "approvals": "SELECT id, device_id, asked_by, asked_at_ms, decided_by, decided_at_ms FROM approval",
     "audit": "SELECT id, at_ms, actor, action, subject, why, previous, hash FROM audit ORDER BY id",
     "commands": (
@@ -40,6 +41,7 @@ _QUERIES: Final = {
     "hold_ends": "SELECT hold_id, kind, transfer_id FROM hold_end",
     "holds": "SELECT id, rider_id, session_id, amount_minor FROM hold",
     "labels": "SELECT id, minted_at_ms, revoked_at_ms FROM label",
+    "notes": "SELECT stop, at_ms FROM visit_note",
     "operators": "SELECT id, created_at_ms, revoked_at_ms FROM operator",
     "postings": "SELECT transfer_id, debit_account, credit_account, currency, amount_minor FROM posting",
     "reports": (
@@ -58,6 +60,7 @@ class Books:
     """The service's tables, as far as the invariants need them; rows have the columns' names."""
 
     accounts: Rows = field(default_factory=list)
+    alerts: Rows = field(default_factory=list)
     approvals: Rows = field(default_factory=list)
     audit: Rows = field(default_factory=list)
     commands: Rows = field(default_factory=list)
@@ -66,6 +69,7 @@ class Books:
     hold_ends: Rows = field(default_factory=list)
     holds: Rows = field(default_factory=list)
     labels: Rows = field(default_factory=list)
+    notes: Rows = field(default_factory=list)
     operators: Rows = field(default_factory=list)
     postings: Rows = field(default_factory=list)
     reports: Rows = field(default_factory=list)

@@ -10,6 +10,7 @@ from typing import Final
 from simulators.invariants.chain import broken_links
 from simulators.invariants.world import World
 
+ULID_CHARS: Final = 26
 BIRTH: Final = "requested"
 """From where a session's first move starts; it is never stored as a state."""
 
@@ -39,7 +40,15 @@ def _unaudited(world: World) -> Iterator[str]:
     """Yield what a person or a rule did, and for which the audit has no row of that subject and moment."""
     rows = {(row.subject, row.at_ms) for row in world.books.audit}
     yield from (f"audit of {row.subject} at {row.at_ms}: nobody did it" for row in world.books.audit if not row.actor)
-    changes = (_device_changes, _label_changes, _operator_changes, _orders_of_operators, _approvals)
+    changes = (
+        _device_changes,
+        _label_changes,
+        _operator_changes,
+        _orders_of_operators,
+        _approvals,
+        _alert_changes,
+        _visit_notes,
+    )
     for subject, at_ms, what in chain.from_iterable(changed(world) for changed in changes):
         if (subject, at_ms) not in rows:
             yield f"{subject} {what} at {at_ms}: no audit row"
@@ -75,6 +84,22 @@ def _approvals(world: World) -> Iterator[tuple[str, int, str]]:
         yield f"device:{approval.device_id}", approval.asked_at_ms, f"waited for a second person, {approval.id}"
         if approval.decided_at_ms is not None:
             yield f"device:{approval.device_id}", approval.decided_at_ms, f"was decided on, {approval.id}"
+
+
+def _alert_changes(world: World) -> Iterator[tuple[str, int, str]]:
+    """Yield what people did about alerts; what rules raise and end is told by the alerts themselves."""
+    for alert in world.books.alerts:
+        subject = f"alert:{alert.id}" if alert.device_id is None else f"device:{alert.device_id}"
+        if alert.acknowledged_at_ms is not None:
+            yield subject, alert.acknowledged_at_ms, f"had alert {alert.id} acknowledged"
+        if alert.cleared_by is not None and alert.cleared_by.startswith("operator:"):
+            yield subject, alert.cleared_at_ms, f"had alert {alert.id} cleared"
+
+
+def _visit_notes(world: World) -> Iterator[tuple[str, int, str]]:
+    for note in world.books.notes:
+        kind = "alert" if len(note.stop) == ULID_CHARS else "device"  # a site goes by its alert
+        yield f"{kind}:{note.stop}", note.at_ms, "was written about"
 
 
 def _alone(world: World) -> Iterator[str]:

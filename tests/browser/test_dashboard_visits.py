@@ -75,7 +75,6 @@ async def test_a_jam_is_in_the_queue_within_two_seconds_and_is_assigned_noted_an
     await other.get_by_label("Who goes there").select_option(label=people["admin"])
     await entry(page, name).get_by_role("button", name=f"I go there to {name}").click()
     await expect(entry(page, name)).to_contain_text("You go there")
-    await expect(other).to_contain_text(f"{people['technician']} goes there", timeout=LIVE_MS)
     await other.get_by_role("button", name="Assign now").click()
     await expect(other).to_contain_text("It has changed since you looked")
     await expect(other).to_contain_text(f"Now {people['technician']} goes there")

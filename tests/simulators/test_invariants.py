@@ -212,6 +212,21 @@ def operator_revoked_without_audit(world: World) -> None:
     world.books.operators[0].revoked_at_ms = 2
 
 
+def alert_acknowledged_without_audit(world: World) -> None:
+    world.books.alerts.append(rw.alert(acknowledged_at_ms=7))
+
+
+def alert_cleared_without_audit(world: World) -> None:
+    world.books.alerts.append(rw.alert(cleared_at_ms=7, cleared_by="operator:O"))
+
+
+def site_noted_without_audit(world: World) -> None:
+    site = "01M829MVZZW79VCRGCX09ZJ899"
+    noted = rw.row(at_ms=7, actor="operator:O", action="visit.note", subject=f"device:{site}", why="no power")
+    world.books.audit[:] = rw.chained(*world.books.audit, noted)
+    world.books.notes.append(rw.row(stop=site, at_ms=7))
+
+
 def approval_asked_without_audit(world: World) -> None:
     world.books.approvals.append(rw.approval())
 
@@ -298,6 +313,9 @@ PLANTS: dict[str, list[Plant]] = {
         device_registered_without_audit,
         label_minted_without_audit,
         change_audited_for_nobody,
+        alert_acknowledged_without_audit,
+        alert_cleared_without_audit,
+        site_noted_without_audit,
         operator_ended_a_session_without_audit,
         label_revoked_without_audit,
         operator_ordered_without_audit,

@@ -119,6 +119,12 @@ def movement(**changes: Any) -> Movement:
     return Movement(**(values | changes))
 
 
+def alert(**changes: Any) -> Any:
+    """Return an alert of the device that nobody has seen to."""
+    values = {"id": "ALERT", "device_id": DEVICE, "acknowledged_at_ms": None, "cleared_at_ms": None, "cleared_by": None}
+    return row(**(values | changes))
+
+
 def chained(*rows: Any) -> list[Any]:
     """Return rows of the audit with their ids and hashes."""
     previous = GENESIS

@@ -4,7 +4,7 @@ import type { Fleet } from "./fleet";
 import { useLoaded, type Loaded } from "./parts";
 
 const AT_MOST_EVERY_MS = 1_000; // what is new is there within two seconds, and a busy city asks once in one
-const QUIET_EVERY_MS = 15_000; // for what the stream does not tell of: a site's alert, a note
+const QUIET_EVERY_MS = 5_000; // for what the stream does not tell of: a site's alert, who goes there, a note
 
 // Something of the API that alerts bear on, read again soon after one of them has changed.
 export function useAlertsLoaded<T>(path: string, fleet: Fleet): Loaded<T> {

@@ -194,6 +194,7 @@ TABLE: Final[dict[str, Who]] = {
     "POST /v1/ops/approvals/{approval_id}/confirm": Role.OPERATOR,  # as who asks for it: it opens a lock
     "POST /v1/ops/approvals/{approval_id}/decline": Role.OPERATOR,
     "GET /v1/ops/audit": Role.OPERATOR,  # it names people, and what they gave as their reasons
+    "GET /v1/ops/audit/verification": Role.OPERATOR,
     # Sessions and money
     SESSIONS: Role.VIEWER,
     ONE_RIDERS: Role.OPERATOR,  # put together, they say where one person went

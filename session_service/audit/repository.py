@@ -43,20 +43,31 @@ def after(connection: Connection, row_id: int, limit: int) -> list[AuditRow]:
     return _AFTER.every(connection, AuditRow, after_=row_id, limit_=limit)
 
 
-def newest(
+def newest(  # noqa: PLR0913 - each is another way to look
     connection: Connection,
     *,
     before_id: int | None = None,
     subject: str | None = None,
     actor: str | None = None,
+    action: str | None = None,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
     limit: int,
 ) -> list[AuditRow]:
-    """Return rows before ``before_id``, newest first, of one subject and one actor, or of any."""
+    """Return rows before ``before_id``, newest first: of one subject, one actor, actions that begin so, or of any.
+
+    ``since_ms`` is the first moment, ``until_ms`` the first that is too late.
+    """
     statement = select(_AUDIT).order_by(_AUDIT.c.id.desc()).limit(limit)
-    if before_id is not None:
-        statement = statement.where(_AUDIT.c.id < before_id)
-    if subject is not None:
-        statement = statement.where(_AUDIT.c.subject == subject)
-    if actor is not None:
-        statement = statement.where(_AUDIT.c.actor == actor)
+    wanted = (
+        (before_id, lambda value: _AUDIT.c.id < value),
+        (subject, lambda value: _AUDIT.c.subject == value),
+        (actor, lambda value: _AUDIT.c.actor == value),
+        (action, lambda value: _AUDIT.c.action.startswith(value, autoescape=True)),
+        (since_ms, lambda value: _AUDIT.c.at_ms >= value),
+        (until_ms, lambda value: _AUDIT.c.at_ms < value),
+    )
+    for value, condition in wanted:
+        if value is not None:
+            statement = statement.where(condition(value))
     return every(connection, AuditRow, statement)

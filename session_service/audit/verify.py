@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from sqlalchemy import Connection
@@ -26,6 +27,7 @@ class Verdict:
     first_id: int | None = None
     last_id: int | None = None
     head: str = GENESIS
+    head_seen: bool = True
 
     @property
     def is_whole(self) -> bool:
@@ -44,10 +46,26 @@ def verify(connection: Connection, *, from_id: int = FIRST_ID, head: str | None 
 
     It is looked for among the rows checked and the one before them.
     """
+    verdict = verify_some(connection, from_id=from_id, head=head)
+    if not verdict.head_seen:
+        verdict.note(
+            f"no row has the hash {head} that was kept: the newest rows were removed, everything from some row on was "
+            "written anew, or the row lies before those that were checked"
+        )
+    return verdict
+
+
+def verify_some(
+    connection: Connection, *, from_id: int = FIRST_ID, head: str | None = None, limit: int | None = None
+) -> Verdict:
+    """Check at most ``limit`` rows from ``from_id`` on; the verdict says whether ``head`` was among them.
+
+    So a long chain is checked in steps, each from the row after the last of the one before.
+    """
     verdict = Verdict()
     last_id, previous = _before(connection, from_id)
     wanted_is_there = head is None or head == previous
-    for row in _rows(connection, from_id):
+    for row in islice(_rows(connection, from_id), limit):
         verdict.first_id = row.id if verdict.first_id is None else verdict.first_id
         found = list(_wrong_with(row, last_id, previous))
         for text in found:
@@ -55,12 +73,7 @@ def verify(connection: Connection, *, from_id: int = FIRST_ID, head: str | None 
         verdict.right += not found
         wanted_is_there = wanted_is_there or (row.hash == head and not found)
         last_id, previous = row.id, row.hash
-    verdict.last_id, verdict.head = last_id, previous
-    if not wanted_is_there:
-        verdict.note(
-            f"no row has the hash {head} that was kept: the newest rows were removed, everything from some row on was "
-            "written anew, or the row lies before those that were checked"
-        )
+    verdict.last_id, verdict.head, verdict.head_seen = last_id, previous, wanted_is_there
     return verdict
 
 

@@ -88,6 +88,9 @@ PASSKEY_SIGN_INS: Final = Limit(
     "passkey-sign-ins", By.ADDRESS, 100, 15 * MINUTE_S, "a crowd behind one address, each person once", failed_cost=5
 )
 VAN_ROUTES: Final = Limit("van-routes", By.CALLER, 60, MINUTE_S, "each reads the whole queue; a van asks at each stop")
+VERIFICATIONS: Final = Limit(
+    "verifications", By.CALLER, 600, MINUTE_S, "each hashes 5,000 rows of the audit: 0.1 s of a processor"
+)
 EXPORTS: Final = Limit("exports", By.CALLER, 10, HOUR_S, "each reads all that there is about a rider")
 DISPUTES: Final = Limit("disputes", By.CALLER, 5, DAY_S, "each may end a ride for nothing and takes a label out of use")
 
@@ -118,6 +121,7 @@ ROUTES: Final[dict[tuple[str, str], tuple[Limit, ...]]] = {
     ("POST", "/v1/ops/sign-ins"): (SIGN_INS,),
     ("GET", "/v1/ops/visits/route"): (VAN_ROUTES,),
     ("GET", "/v1/riders/me/export"): (EXPORTS,),
+    ("GET", "/v1/ops/audit/verification"): (VERIFICATIONS,),
     ("POST", "/v1/passkeys"): (PASSKEYS,),
     ("POST", "/v1/passkeys/sign-ins"): (PASSKEY_SIGN_INS,),
 }

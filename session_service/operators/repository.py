@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
@@ -48,6 +49,12 @@ def by_name(connection: Connection, name: str) -> Operator | None:
 def by_id(connection: Connection, operator_id: str) -> Operator | None:
     """Return the operator of an id."""
     return first(connection, Operator, _BY_ID, operator_=operator_id)
+
+
+def names_of(connection: Connection, operator_ids: Collection[str]) -> dict[str, str]:
+    """Return the names of operators by their ids."""
+    statement = select(_OPERATOR.c.id, _OPERATOR.c.name).where(_OPERATOR.c.id.in_(operator_ids))
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def all_of_them(connection: Connection) -> list[Operator]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,9 @@ from session_service.operators import repository, tokens
 from session_service.operators.errors import NameTakenError, UnknownOperatorError
 from session_service.operators.model import Operator, SignIn
 from session_service.settings import DEFAULT_CELL
+
+ACTOR: Final = "operator:"
+"""What stands before an operator's id in the audit."""
 
 IDLE_END_MS: Final = 30 * 60_000  # NIST SP 800-63B-4, 2.2.3: an hour at the most; a depot's desk is left for less
 LONGEST_MS: Final = 12 * 3_600_000  # one shift; the same section allows 24 h
@@ -34,7 +38,7 @@ class OperatorIdentity:
     @property
     def actor(self) -> str:
         """The operator's name in the audit."""
-        return f"operator:{self.id}"
+        return f"{ACTOR}{self.id}"
 
     def require(self, what: str) -> None:
         """Let the operator pass for an operation, or for what its body asks for.
@@ -125,6 +129,12 @@ def one(connection: Connection, operator_id: str) -> Operator:
         UnknownOperatorError: there is none.
     """
     return _found(repository.by_id(connection, operator_id), "No operator has this id.")
+
+
+def names(connection: Connection, actors: Collection[str]) -> dict[str, str]:
+    """Return what those of ``actors`` are called who are operators, by how the audit names them."""
+    ids = [actor.removeprefix(ACTOR) for actor in actors if actor.startswith(ACTOR)]
+    return {f"{ACTOR}{operator_id}": name for operator_id, name in repository.names_of(connection, ids).items()}
 
 
 def _found(operator: Operator | None, otherwise: str) -> Operator:

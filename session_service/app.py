@@ -51,6 +51,7 @@ from session_service.presence.service import Presence
 from session_service.pricing import service as pricing
 from session_service.pricing.endpoints import router as pricing_router
 from session_service.pricing.ops import router as ops_tariffs_router
+from session_service.reports import totals
 from session_service.reports.endpoints import router as reports_router
 from session_service.reports.use_endpoints import router as use_router
 from session_service.riders.endpoints import router as riders_router
@@ -194,9 +195,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     configurations = Configurations(database, clock, secrets, dispatcher)
     rounds, sender = Rounds(database, clock, settings), Sender(database, clock, settings)
     refunding = Refunding(database, clock, app.state.payments, settings)
+    adding = totals.Totals(database, settings.time_zone)
     tasks = [
         asyncio.create_task(part.run())
-        for part in (gateway, sweeper, configurations, refunding, rounds, sender, watch, keeper)
+        for part in (gateway, sweeper, configurations, refunding, rounds, sender, watch, keeper, adding)
     ]
     for task in tasks:
         task.add_done_callback(_report_death)
@@ -219,6 +221,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _prepare(database: Database, context: Context) -> None:
     currency = context.settings.currency
     await database.write(lambda c: ledger.ensure_accounts(c, currency))
+    await database.write(lambda c: totals.ensure_zone(c, context.settings.time_zone))
     await database.write(lambda c: pricing.ensure_defaults(c, context.clock.now_ms(), currency))
 
 

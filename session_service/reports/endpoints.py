@@ -27,6 +27,7 @@ from session_service.reports.schemas import (
     RefundsOut,
     SplitOut,
     TopUpsOut,
+    WholeOut,
     cursor_of,
     cursor_text,
 )
@@ -101,11 +102,17 @@ async def postings(
     asked: InWanted,
     after: Annotated[str | None, Query(pattern=r"^[0-9]{1,15}\.[0-9A-HJKMNP-TV-Z]{26}\.[0-9]$", max_length=44)] = None,
     limit: Limit = 100,
+    total: Annotated[bool, Query(description="Add up all of them, too.")] = False,  # noqa: FBT002 - a query's field
 ) -> PostingsOut:
     """List the postings behind a figure, in order of time."""
     rows = await context.database.read(lambda c: repository.lines(c, asked, cursor_of(after), limit))
     next_after = cursor_text(rows[-1]) if len(rows) == limit else None
-    return PostingsOut(rows=[PostingLineOut.of(row) for row in rows], next_after=next_after)
+    out = PostingsOut(rows=[PostingLineOut.of(row) for row in rows], next_after=next_after)
+    if total:
+        whole = await context.database.read(lambda c: service.whole(c, asked))
+        sums = {"amount_minor": whole.amount_minor, "postings": whole.postings}
+        out.total = WholeOut(currency=context.settings.currency, **sums)
+    return out
 
 
 @router.get("/v1/ops/reports/holds")

@@ -72,11 +72,20 @@ class PostingLineOut(BaseModel):
         return cls(at=rfc3339(fields.pop("at_ms")), **fields)
 
 
+class WholeOut(BaseModel):
+    """The sum of all postings that were asked for, reckoned from the postings themselves, and their number."""
+
+    currency: str
+    amount_minor: int
+    postings: int
+
+
 class PostingsOut(BaseModel):
     """A page of postings in order of time; with ``after=next_after`` comes the next, ``null`` says that none does."""
 
     rows: list[PostingLineOut]
     next_after: str | None
+    total: WholeOut | None = None
 
 
 def cursor_text(line: Line) -> str:

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from session_service.ledger import rules
-from session_service.reports import repository
+from session_service.reports import repository, totals_repository
 from session_service.reports.days import Span, day_of
 from session_service.reports.repository import By, Sum, TopUpLine, Wanted, What
+from session_service.reports.totals_repository import Total
 
 ASTRAY_MAX = 100  # one is a reason to look, a hundred are enough to see why
 
@@ -34,12 +35,22 @@ class TopUps(NamedTuple):
 
 def split(connection: Connection, wanted: Wanted, by: By) -> list[Figure]:
     """Return the sums of postings by day, kind of device or site; what has none is left out."""
+    if wanted == Wanted(What.TAKINGS, wanted.span) and totals_repository.zone(connection) == wanted.span.zone:
+        return [_figure(total, wanted, by) for total in totals_repository.totals(connection, wanted.span, by)]
     found = repository.sums(connection, wanted, by)
     if by is By.DAY:
         return _by_day(found, wanted)
-    if by is By.KIND:
-        return [_of_kind(sum_, wanted) for sum_ in found]
-    return [Figure(str(s.key), s.amount_minor, s.postings, wanted._replace(site=str(s.key))) for s in found]
+    return [_figure(Total(str(s.key), s.amount_minor, s.postings), wanted, by) for s in found]
+
+
+def _figure(total: Total, wanted: Wanted, by: By) -> Figure:
+    key = total.key
+    if by is By.DAY:
+        return Figure(*total, wanted._replace(span=wanted.span.only(key)))
+    if by is By.SITE:
+        return Figure(*total, wanted._replace(site=key))
+    kind = key.removeprefix(rules.revenue_account(""))
+    return Figure(kind, *total[1:], wanted._replace(kind=kind))
 
 
 def whole(connection: Connection, wanted: Wanted) -> Figure:
@@ -61,13 +72,4 @@ def _by_day(found: list[Sum], wanted: Wanted) -> list[Figure]:
         of_day = sums[day_of(int(one.key), wanted.span.zone).isoformat()]
         of_day[0] += one.amount_minor
         of_day[1] += one.postings
-    return [Figure(day, minor, count, _on(wanted, day)) for day, (minor, count) in sorted(sums.items())]
-
-
-def _on(wanted: Wanted, day: str) -> Wanted:
-    return wanted._replace(span=wanted.span.only(day))
-
-
-def _of_kind(one: Sum, wanted: Wanted) -> Figure:
-    kind = str(one.key).removeprefix(rules.revenue_account(""))
-    return Figure(kind, one.amount_minor, one.postings, wanted._replace(kind=kind))
+    return [_figure(Total(day, *total), wanted, By.DAY) for day, total in sorted(sums.items())]

@@ -40,6 +40,7 @@ def upgrade() -> None:
     _operators()
     _house()
     _telemetry()
+    _takings()
     for table in APPEND_ONLY:
         _refuse_changes(table)
 
@@ -718,6 +719,35 @@ def _telemetry() -> None:
         _big("hours_after"),
         sa.CheckConstraint("id = 1", name="telemetry_progress_one"),
     )
+
+
+def _takings() -> None:
+    """Make the totals of takings, and the triggers that say what is in none yet, and when none holds."""
+    op.create_table("taking_waiting", _string("transfer_id", 26, KEY))
+    op.create_table(
+        "taking",
+        sa.Column("day", sa.Integer(), primary_key=True, autoincrement=False),
+        _string("account", 60, KEY),
+        _text("site", KEY),
+        _big("amount_minor"),
+        _integer("postings"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "taking_zone", _small("id", KEY), _text("zone"), sa.CheckConstraint("id = 1", name="taking_zone_one")
+    )
+    note = "INSERT INTO taking_waiting (transfer_id) VALUES (NEW.id)"
+    _after("transfer", "INSERT", "NEW.kind IN ('fare', 'charge')", note)
+    _after("device", "UPDATE OF site", "NEW.site <> OLD.site", "DELETE FROM taking_zone")
+
+
+def _after(table: str, event: str, when: str, work: str) -> None:
+    name = f"{table}_taking"
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(f"CREATE TRIGGER {name} AFTER {event} ON {table} WHEN {when} BEGIN {work}; END")
+        return
+    op.execute(f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {work}; RETURN NULL; END $$")
+    op.execute(f"CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION {name}()")
 
 
 def _rollup() -> list[sa.Column[int]]:

@@ -63,7 +63,7 @@ export function plotted(latest: Latest, box: HTMLElement): uPlot.Options {
       y: kind === "bars" ? { range: (_u, low, high) => uPlot.rangeNum(Math.min(0, low), Math.max(1, high), 0.1, true) } : {},
     },
     axes: [
-      { ...paint, values: (_u, splits, _axis, _space, step) => splits.map((at, n) => named ? nameAt(latest, at) : clock(at, splits[n - 1], step ?? 0)), space: 70, ...(named ? { incrs: [1, 2, 5, 7, 10, 14, 30, 60, 100, 200] } : {}) },
+      { ...paint, values: (_u, splits, _axis, _space, step) => splits.map((at, n) => named ? nameAt(latest, at) : clock(at, splits[n - 1], step ?? 0)), space: () => (named ? longest(latest.current) : 70), ...(named ? { incrs: [1, 2, 5, 7, 10, 14, 30, 60, 100, 200] } : {}) },
       { ...paint, values: (_u, splits) => splits.map((value) => short(latest.current, value)), size: (_u, said) => 16 + LETTER_PX * Math.max(1, ...(said ?? []).map((text) => text.length)) },
     ],
     series: [{ label: named ? "Of" : "When", value: (_u, at) => (at === null ? "–" : named ? nameAt(latest, at) : heading(at)) }, ...lines],
@@ -82,6 +82,8 @@ const nameAt = ({ current }: Latest, at: number): string => {
   const name = Number.isInteger(at) ? current.times[at] : undefined;
   return typeof name === "string" ? name : "";
 };
+
+const longest = ({ times }: ChartOf): number => 14 + LETTER_PX * Math.max(3, ...Array.from<number | string, number>(times, (name) => String(name).length));
 
 const short = (of: ChartOf, value: number): string => (of.say ? of.say(value) : value.toLocaleString(undefined, { notation: "compact" }));
 

@@ -4,9 +4,14 @@ import { AlertsPage } from "./alerts";
 import { NoticesPage } from "./alerts_notices";
 import { AlertPage } from "./alerts_one";
 import { covers, type Me, type Role } from "./api";
+import { AuditPage } from "./audit";
 import { DevicePage } from "./device";
 import type { Fleet } from "./fleet";
 import { FleetPage } from "./fleet_page";
+import { MoneyPage } from "./money";
+import { AccountPage, PostingsPage } from "./money_postings";
+import { TariffsPage } from "./tariffs";
+import { UsePage } from "./use";
 import { VisitsPage } from "./visits";
 
 // What a page gets: who looks at it, the fleet as it is kept up to date, and the address with its groups.
@@ -15,6 +20,15 @@ export interface Visit {
   fleet: Fleet;
   url: URL;
   groups: readonly string[];
+}
+
+// What stands in an address, without its escapes; one that nobody has made well stays as it is, and is not found.
+function plainText(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 interface Entry {
@@ -35,6 +49,12 @@ const PAGES: readonly Entry[] = [
     path: /^\/ops\/devices\/([0-9A-HJKMNP-TV-Z]{10})$/, needs: "viewer",
     view: ({ fleet, me, groups }) => <DevicePage key={groups[0]} id={groups[0] ?? ""} fleet={fleet} me={me} />,
   },
+  { path: /^\/ops\/money$/, word: "Money", href: "/ops/money", needs: "viewer", view: ({ me, url }) => <MoneyPage me={me} url={url} /> },
+  { path: /^\/ops\/money\/postings$/, needs: "operator", view: ({ url }) => <PostingsPage url={url} /> },
+  { path: /^\/ops\/money\/accounts\/([^/]{1,80})$/, needs: "operator", view: ({ groups }) => <AccountPage key={groups[0]} id={plainText(groups[0] ?? "")} /> },
+  { path: /^\/ops\/use$/, word: "Use", href: "/ops/use", needs: "viewer", view: ({ url }) => <UsePage url={url} /> },
+  { path: /^\/ops\/tariffs$/, word: "Tariffs", href: "/ops/tariffs", needs: "viewer", view: ({ me, url }) => <TariffsPage me={me} url={url} /> },
+  { path: /^\/ops\/audit$/, word: "Audit", href: "/ops/audit", needs: "operator", view: ({ url }) => <AuditPage url={url} /> },
 ];
 
 export function pageAt(visit: Omit<Visit, "groups">): ComponentChildren {

@@ -1,0 +1,151 @@
+// The postings that a figure is the sum of, page by page, and what happened on one account.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { get } from "./api";
+import { Export } from "./money_export";
+import { Account, accountPage, Session } from "./money_parts";
+import { daysOf, length, named } from "./money_span";
+import { Fault, message, money, moment, useLoaded } from "./parts";
+import { plain } from "./states";
+import "./money.css";
+
+const PAGE = 200; // rows that are asked for at once
+const WORDS: Record<string, string> = {
+  takings: "Takings", refunds: "Refunds for sessions", write_offs: "Write-offs", top_ups: "Top-ups as booked",
+  payouts: "Taken out of wallets", payouts_failed: "Payouts that came back", forfeits: "Given up with an account",
+};
+
+interface Posting {
+  at: string | null;
+  transfer_id: string;
+  leg: number;
+  kind: string;
+  session_id: string | null;
+  debit_account: string;
+  credit_account: string;
+  amount_minor: number;
+  currency: string;
+}
+
+interface PostingsPageOf {
+  rows: Posting[];
+  next_after: string | null;
+  total: { currency: string; amount_minor: number; postings: number } | null;
+}
+
+export function PostingsPage({ url }: { url: URL }) {
+  const said = url.searchParams;
+  const days = daysOf(said);
+  const what = said.get("what") ?? "takings";
+  const asked = new URLSearchParams({ what, from: days.first, to: days.last });
+  const only = ["kind", "site"].flatMap((name) => (said.has(name) ? [[name, said.get(name) ?? ""] as const] : []));
+  for (const [name, value] of only) asked.set(name, value);
+  const said_of = only.map(([name, value]) => `${name === "site" ? "place" : name} ${value === "" ? "none" : value}`).join(", ");
+  return (
+    <main class="page money">
+      <p class="back"><a href={`/ops/money?from=${days.first}&to=${days.last}`}>Money</a></p>
+      <h1>{WORDS[what] ?? plain(what)}, {named(days)}{said_of === "" ? "" : `, ${said_of}`}</h1>
+      <Postings key={asked.toString()} asked={asked.toString()} />
+      <Export path={`/v1/ops/reports/postings.csv?${asked}`} days={length(days)} name={`${what}-${days.first}-to-${days.last}`} />
+    </main>
+  );
+}
+
+function Postings({ asked }: { asked: string }) {
+  const first = useLoaded<PostingsPageOf>(`/v1/ops/reports/postings?${asked}&limit=${PAGE}&total=true`);
+  const [more, setMore] = useState<{ rows: Posting[]; next: string | null }>({ rows: [], next: null });
+  const [fault, setFault] = useState("");
+  const table = useRef<HTMLDivElement>(null);
+  useEffect(() => setMore({ rows: [], next: first.value?.next_after ?? null }), [first.value]);
+  async function load(): Promise<void> {
+    try {
+      const page = await get<PostingsPageOf>(`/v1/ops/reports/postings?${asked}&limit=${PAGE}&after=${more.next}`);
+      setMore((before) => ({ rows: [...before.rows, ...page.rows], next: page.next_after }));
+      setFault("");
+      table.current?.focus();
+    } catch (error) {
+      setFault(message(error));
+    }
+  }
+  const { value } = first;
+  const rows = [...(value?.rows ?? []), ...more.rows];
+  return (
+    <section aria-labelledby="postings">
+      <h2 id="postings">Postings</h2>
+      <Fault of={first} />
+      {value === null ? <p role="status">Loading</p> : (
+        <>
+          {value.total !== null && (
+            <p class="big" id="sum">Together {money(value.total.amount_minor, value.total.currency)} in {value.total.postings.toLocaleString()} postings</p>
+          )}
+          <div class="wide" role="region" aria-label="Postings, in order of time" tabIndex={0} ref={table}>
+            <table class="postings">
+              <thead><tr><th scope="col">At</th><th scope="col" class="number">Amount</th><th scope="col">From</th><th scope="col">To</th><th scope="col">Session</th><th scope="col">Kind</th><th scope="col">Transfer</th></tr></thead>
+              <tbody>
+                {rows.map((row) => (
+                  <tr key={`${row.transfer_id} ${row.leg}`}>
+                    <td>{moment(row.at)}</td>
+                    <td class="number">{money(row.amount_minor, row.currency)}</td>
+                    <td><Account id={row.debit_account} /></td>
+                    <td><Account id={row.credit_account} /></td>
+                    <td><Session id={row.session_id} /></td>
+                    <td>{plain(row.kind)}</td>
+                    <td class="id">{row.transfer_id}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+          <p role="status">{rows.length.toLocaleString()} shown{more.next === null ? ", and that is all" : ""}.</p>
+          {more.next !== null && <button type="button" onClick={() => void load()}>Show {PAGE} more</button>}
+          <p class="fault" role="alert">{fault}</p>
+        </>
+      )}
+    </section>
+  );
+}
+
+interface Statement {
+  id: string;
+  kind: string;
+  currency: string;
+  balance_minor: number;
+  entries: { transfer_id: string; key: string; kind: string; session_id: string | null; at: string | null; other: string; amount_minor: number }[];
+}
+
+export function AccountPage({ id }: { id: string }) {
+  const loaded = useLoaded<Statement>(`/v1/ops/ledger/accounts/${encodeURIComponent(id)}`);
+  const found = loaded.value;
+  return (
+    <main class="page money">
+      <p class="back"><a href="/ops/money">Money</a></p>
+      <h1>Account {id}</h1>
+      <section aria-labelledby="entries">
+        <h2 id="entries">Postings, the newest first</h2>
+        <Fault of={loaded} />
+        {found === null ? loaded.fault === "" && <p role="status">Loading</p> : (
+          <>
+            <p class="big">Balance {money(found.balance_minor, found.currency)}</p>
+            <div class="wide" role="region" aria-label="Postings of this account" tabIndex={0}>
+              <table>
+                <thead><tr><th scope="col">At</th><th scope="col" class="number">In or out</th><th scope="col">Other account</th><th scope="col">Session</th><th scope="col">Kind</th><th scope="col">Transfer</th></tr></thead>
+                <tbody>
+                  {found.entries.map((one) => (
+                    <tr key={`${one.transfer_id} ${one.other}`}>
+                      <td>{moment(one.at)}</td>
+                      <td class="number">{one.amount_minor > 0 ? "+" : ""}{money(one.amount_minor, found.currency)}</td>
+                      <td><a href={accountPage(one.other)}>{one.other}</a></td>
+                      <td><Session id={one.session_id} /></td>
+                      <td>{plain(one.kind)}</td>
+                      <td class="id">{one.transfer_id}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+            <p class="small">At most the 200 newest.</p>
+          </>
+        )}
+      </section>
+    </main>
+  );
+}

@@ -31,8 +31,8 @@ check: setup ## run the linters, the type checker, the layer rules and the tests
 bench: setup-demo ## measure scan-to-unlock against its floor (3 minutes; writes build/bench/unlock.json)
 	@$(BIN)/python -m simulators.bench
 
-bench-web: setup ## measure the rider's pages on a slow phone, and with Lighthouse (2 minutes; writes build/bench/rider.json)
-	@$(BIN)/python -m simulators.bench_web
+bench-web: setup ## measure the riders' pages on a slow phone, with Lighthouse, and the dashboard with 10,000 devices (6 minutes; writes to build/bench)
+	@rider=0; $(BIN)/python -m simulators.bench_web || rider=$$?; $(BIN)/python -m simulators.bench_web.dashboard && exit $$rider
 
 soak: setup ## check the rules with many more histories, plant faults in them, and replay TRIPS=DIR, a folder of real trips
 	UNLATCH_RULES_BATCHES=100 UNLATCH_RULES_FIRST=1000 $(PYTEST) tests/session_service/sessions/test_rules_machine.py

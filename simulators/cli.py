@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import signal
 import sys
@@ -18,6 +19,8 @@ from device_agent.errors import AgentError
 from simulators.errors import HouseError, SimulatorError
 
 if TYPE_CHECKING:
+    from simulators.house import House
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name for it
 
 FAILED: Final = 1
@@ -80,8 +83,22 @@ def _fleet(arguments: argparse.Namespace, _console: Console) -> int:
 def _replay(arguments: argparse.Namespace, console: Console) -> int:
     from simulators.progress import Watch  # noqa: PLC0415
     from simulators.replay import ReplayPlan, replay  # noqa: PLC0415
-    from simulators.report import show, to_json  # noqa: PLC0415
+    from simulators.report import ReplayReport, show, to_json  # noqa: PLC0415
     from simulators.trips import read_trips  # noqa: PLC0415
+    from simulators.up import PERSON, watch_over, way_in  # noqa: PLC0415
+
+    def opened(house: House) -> None:
+        if arguments.open:
+            console.print(way_in(house), highlight=False, soft_wrap=True)
+
+    def closing(house: House, report: ReplayReport) -> None:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_bytes(to_json(report))
+        show(report, console)
+        if arguments.open:
+            console.print("Ctrl-C ends everything.")
+            with contextlib.suppress(KeyboardInterrupt):
+                watch_over(house)
 
     trips = read_trips(arguments.dir, arguments.trips, arguments.skip)
     with Watch(console, len(trips)) as watch:
@@ -93,11 +110,11 @@ def _replay(arguments: argparse.Namespace, console: Console) -> int:
             time_limit_s=arguments.time_limit_s,
             tell=watch.tell,
             told=watch.told,
+            person=PERSON if arguments.open else None,
+            opened=opened,
+            closing=closing,
         )
         report = replay(plan)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_bytes(to_json(report))
-    show(report, console)
     return FAILED if report.problems else 0
 
 
@@ -201,6 +218,7 @@ def _add_replay(commands: Commands) -> None:
         "unlatch-sim replay DIR --trips 2000 --speed 3600 --out report.json",
         "unlatch-sim replay DIR --trips 500 --skip 2000 --speed 600 --out report.json \\",
         "    --database postgresql+asyncpg://me@/unlatch_replay?host=/run/postgresql",
+        "unlatch-sim replay DIR --trips 200 --speed 60 --out report.json --open",
     )
     parser.add_argument("dir", type=Path, help="a folder with trips.csv and stations.csv")
     parser.add_argument("--trips", type=_whole(1, 10_000_000), help="how many (default all)")
@@ -213,6 +231,11 @@ def _add_replay(commands: Commands) -> None:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="an empty folder to keep files and logs in")
     parser.add_argument(
         "--time-limit-s", type=_factor, default=3_600.0, help="real seconds for all rides (default %(default)s)"
+    )
+    parser.add_argument(
+        "--open",
+        action="store_true",
+        help="say before the first trip how to sign in to the dashboard, and stay after the last until Ctrl-C",
     )
 
 

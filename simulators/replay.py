@@ -32,6 +32,9 @@ class ReplayPlan:
         directory: where the files go; ``None`` for a temporary folder.
         time_limit_s: real time for all rides together; trips that are not done by then have failed.
         tell: gets a line before each step, ``told`` the tally after each trip.
+        person: name of an operator who signs in with a password, made for the replay; ``None`` for none.
+        opened: gets the house before the first trip; with a person, it has a dashboard to be looked at.
+        closing: gets the house and the report while everything still runs; the system ends when it returns.
     """
 
     trips: list[Trip]
@@ -41,6 +44,9 @@ class ReplayPlan:
     directory: Path | None = None
     tell: Callable[[str], None] = lambda _line: None
     told: Callable[[Tally], None] = lambda _tally: None
+    person: str | None = None
+    opened: Callable[[House], None] = lambda _house: None
+    closing: Callable[[House, ReplayReport], None] = lambda _house, _report: None
 
 
 def replay(plan: ReplayPlan) -> ReplayReport:
@@ -58,6 +64,7 @@ def replay(plan: ReplayPlan) -> ReplayReport:
     with House(_house_plan(plan)) as house:
         devices = _make_fleet(house, plan)
         setup_s = time.perf_counter() - began
+        plan.opened(house)
         plan.tell(f"Riding {len(plan.trips)} trips")
         began = time.perf_counter()
         tally = asyncio.run(_ride(house, plan, devices))
@@ -65,7 +72,9 @@ def replay(plan: ReplayPlan) -> ReplayReport:
         house.require_all()
         plan.tell("Holding the service's books against the devices' journals")
         _wait_for_last_reports(house)
-        return _report(house, plan, tally, wall_s=wall_s, setup_s=setup_s)
+        report = _report(house, plan, tally, wall_s=wall_s, setup_s=setup_s)
+        plan.closing(house, report)
+        return report
 
 
 async def _ride(house: House, plan: ReplayPlan, devices: dict[int, Device]) -> Tally:
@@ -92,7 +101,13 @@ def _house_plan(plan: ReplayPlan) -> Plan:
         "UNLATCH_CIVIL_SPEED": str(plan.speed),
         "UNLATCH_CIVIL_START_MS": str(plan.trips[0].start_s * 1000),
     }
-    return Plan(directory=plan.directory, database_url=plan.database_url, service_env=civil, tell=plan.tell)
+    return Plan(
+        directory=plan.directory,
+        database_url=plan.database_url,
+        service_env=civil,
+        person=plan.person,
+        tell=plan.tell,
+    )
 
 
 def _make_fleet(house: House, plan: ReplayPlan) -> dict[int, Device]:

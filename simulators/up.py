@@ -66,7 +66,7 @@ def up(wish: City, console: Console) -> None:
             _show(house, devices[0], console)
             if not wish.once:
                 console.print("\nCtrl-C ends everything.")
-                _watch(house)
+                watch_over(house)
     except KeyboardInterrupt:
         console.print()
     console.print("Everything that was started here has ended.")
@@ -130,7 +130,7 @@ def _show(house: House, device: Device, console: Console) -> None:
     hand = f".venv/bin/unlatch-sim hand {house.devices_dir} {device.id} lock_by_hand"
     console.print(f"Lock it by hand {hand}", highlight=False, soft_wrap=True)
     console.print(f"Operator token  {house.operator_token}", highlight=False)
-    console.print(f"As an operator  {house.url}/ops   (name {PERSON}, password {house.password})", highlight=False)
+    console.print(way_in(house), highlight=False, soft_wrap=True)
     console.print(f"Files and logs  {house.directory}", highlight=False, soft_wrap=True)
     console.print(f"Label of {device.kind} {device.number}:", highlight=False)
     console.print(_qr(device.label), highlight=False, markup=False)
@@ -151,7 +151,12 @@ def _price(price: Json) -> str:
     return f"{unlock:.2f} and {interval:.2f} for every {price['interval_s']} s ({price['currency']})"
 
 
-def _watch(house: House) -> None:
+def way_in(house: House) -> str:
+    """Return the line that says how the house's person signs in to the dashboard."""
+    return f"As an operator  {house.url}/ops   (name {house.plan.person}, password {house.password})"
+
+
+def watch_over(house: House) -> None:
     """Wait for Ctrl-C.
 
     Raises:

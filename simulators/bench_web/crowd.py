@@ -18,17 +18,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
-from uuid import uuid4
 
 from aiomqtt import Client, ProtocolVersion
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from broker.contract.codes import Bolt
 from broker.contract.envelope import sign
-from broker.contract.jws import SigningKey
 from broker.contract.keys import key_id, new_report_key, public_pem
 from broker.contract.messages import VERSION, Heartbeat, Position, Status
 from broker.contract.topics import RULES, Channel, topic
 from device_agent import __version__ as agent_version
+from device_agent.clock import FreshBootClock
 from device_agent.identity import Identity, new_context, present
 from simulators.errors import BenchError
 from simulators.folders import Device
@@ -39,7 +39,6 @@ from simulators.provisioning import Wish
 EVERY_S: Final = 30.0  # a real agent's own (device_agent.core.limits)
 STEP_S: Final = 0.05  # so often those that are due speak
 STEP_M: Final = 60.0  # so far a bike has gone when it is heard of again
-UP_BEFORE_MS: Final = 86_400_000  # since when they are up; a boot that has just begun would have more to tell
 METRES_A_DEGREE: Final = 111_195.0
 OLD_VERSION: Final = "0.9.2"  # of the agent on every tenth device
 
@@ -50,17 +49,16 @@ class Light:
 
     id: str
     wish: Wish
-    key: SigningKey
+    key: EllipticCurvePrivateKey
     key_id: str
     position: Position
     battery_percent: int
     version: str = agent_version
     signal_dbm: int = -70
     silent: bool = False
-    boot_id: str = field(default_factory=lambda: str(uuid4()))
-    journal_id: str = field(default_factory=lambda: str(uuid4()))
+    clock: FreshBootClock = field(default_factory=FreshBootClock)
 
-    def heartbeat(self, uptime_ms: int, config_revision: int) -> bytes:
+    def heartbeat(self, config_revision: int) -> bytes:
         """Return a signed sign of life."""
         pod = self.wish.kind == "pod"
         status = Status(
@@ -73,9 +71,9 @@ class Light:
         said = Heartbeat(
             version=VERSION,
             device=self.id,
-            boot_id=self.boot_id,
-            uptime_ms=uptime_ms,
-            journal_id=self.journal_id,
+            boot_id=self.clock.boot_id,
+            uptime_ms=self.clock.uptime_ms(),
+            journal_id=self.clock.boot_id,  # a new one for each boot: there is no card that would outlast it
             last_seq=0,
             outbox_depth=0,
             config_revision=config_revision,
@@ -94,14 +92,15 @@ class Crowd:
         spoken: heartbeats so far; ``changed``: those of them that had something new to say.
     """
 
-    def __init__(self, house: House, carrier: Device, lights: Sequence[Light], *, changes_a_s: float, seed: int) -> None:
+    def __init__(
+        self, house: House, carrier: Device, lights: Sequence[Light], *, changes_a_s: float, seed: int
+    ) -> None:
         self.lights = lights
         self.spoken = self.changed = 0
         self._house = house
         self._carrier = carrier
         self._chance = random.Random(seed)
         self._news = changes_a_s * EVERY_S / len(lights)
-        self._began_s = time.monotonic()
         self._order = list(lights)
         self._chance.shuffle(self._order)
 
@@ -124,10 +123,10 @@ class Crowd:
             raise BenchError(msg)
 
     async def _speak(self, client: Client) -> None:
-        begun_s, said = time.monotonic(), 0
+        begun_s, said = time.perf_counter(), 0
         while True:
             await asyncio.sleep(STEP_S)
-            due = int((time.monotonic() - begun_s) / EVERY_S * len(self._order))
+            due = int((time.perf_counter() - begun_s) / EVERY_S * len(self._order))
             for number in range(said, due):
                 await self._let_speak(client, self._order[number % len(self._order)])
             said = max(said, due)
@@ -138,8 +137,7 @@ class Crowd:
         if self.spoken >= len(self._order) and self._chance.random() < self._news:
             self._have_news(light)
             self.changed += 1
-        uptime_ms = UP_BEFORE_MS + int((time.monotonic() - self._began_s) * 1000)
-        said = light.heartbeat(uptime_ms, self._carrier.config_revision)
+        said = light.heartbeat(self._carrier.config_revision)
         await client.publish(topic(light.id, Channel.HEARTBEAT), said, RULES[Channel.HEARTBEAT].publish_qos)
         self.spoken += 1
 
@@ -215,7 +213,7 @@ def _registered(house: House, wishes: Sequence[Wish], chance: random.Random) -> 
     return [_light(wish, ids[wish.number], key, chance) for wish, key in zip(wishes, keys, strict=True)]
 
 
-def _light(wish: Wish, device_id: str, key: SigningKey, chance: random.Random) -> Light:
+def _light(wish: Wish, device_id: str, key: EllipticCurvePrivateKey, chance: random.Random) -> Light:
     return Light(
         id=device_id,
         wish=wish,

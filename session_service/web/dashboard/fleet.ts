@@ -15,6 +15,8 @@ export interface Line {
   session: string | null;
   alerts: string[];
   firmware: string;
+  x: number; // where it lies on the map, of the world's width and height (Web Mercator); NaN where that is not known
+  y: number;
 }
 
 type Row = [
@@ -22,7 +24,8 @@ type Row = [
   string | null, string[], string,
 ];
 
-interface Snapshot {
+interface Answer {
+  columns: string[];
   cursor: string;
   now_ms: number;
   stale_after_ms: number;
@@ -42,7 +45,10 @@ const RETRY_MS = 2_000; // between tries to take a new snapshot
 
 function lineOf(row: Row): Line {
   const [id, number, kind, site, lat, lon, service, bolt, battery, seen, session, alerts, firmware] = row;
-  return { id, number, kind, site, lat, lon, service, bolt, battery, seen, session, alerts, firmware };
+  const sine = Math.sin(((lat ?? NaN) * Math.PI) / 180);
+  const x = (lon ?? NaN) / 360 + 0.5;
+  const y = 0.5 - Math.log((1 + sine) / (1 - sine)) / (4 * Math.PI);
+  return { id, number, kind, site, lat, lon, service, bolt, battery, seen, session, alerts, firmware, x, y };
 }
 
 export class Fleet {
@@ -58,6 +64,13 @@ export class Fleet {
   #retry: number | undefined;
   #listeners = new Set<() => void>();
   #closed = false;
+  #first: Promise<Answer> | undefined;
+
+  // Ask for the fleet already while the page finds out who is signed in; who is not gets a 401, and no harm is done.
+  ask(): void {
+    this.#first = get<Answer>("/v1/ops/fleet");
+    this.#first.catch(() => undefined);
+  }
 
   open(): void {
     this.#closed = false;
@@ -90,7 +103,9 @@ export class Fleet {
   async #load(): Promise<void> {
     this.#source?.close();
     try {
-      const found = await get<Snapshot & { columns: string[] }>("/v1/ops/fleet");
+      const first = this.#first;
+      this.#first = undefined;
+      const found = (await first?.catch(() => undefined)) ?? (await get<Answer>("/v1/ops/fleet"));
       if (found.columns.join(" ") !== COLUMNS) window.location.reload(); // another release of the service
       if (this.#closed) return;
       this.lines.clear();

@@ -24,13 +24,15 @@ export function FleetPage({ fleet, search }: { fleet: Fleet; search: string }) {
     setFilter(next);
     go(`/ops${toAddress(next)}`, { replace: true });
   }
+  // Drawn anew when it has changed, not with each change of the fleet: a city has hundreds of sites to choose from.
+  const filters = useMemo(() => <Filters filter={filter} offered={offered} onChange={change} />, [filter, offered]);
   const sortBy = (sort: Sort): void => change({ sort, down: filter.sort === sort ? !filter.down : false });
   const open = ({ line }: Shown): void => go(`/ops/devices/${line.id}`);
 
   return (
     <main class={`fleet shows-${pane}`}>
       <h1 class="unseen">Fleet</h1>
-      <Filters filter={filter} offered={offered} onChange={change} />
+      {filters}
       <div class="bar">
         <p role="status" class="count">{fleet.ready ? `${shown.length} of ${fleet.lines.size} devices` : "Loading"}</p>
         <div class="panes" role="group" aria-label="What is shown">

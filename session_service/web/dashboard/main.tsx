@@ -50,6 +50,7 @@ function App() {
   const address = useAddress();
   const fleet = useMemo(() => new Fleet(), []);
   useEffect(() => {
+    fleet.ask();
     get<Me>("/v1/ops/sign-ins/current").then(setMe, () => setMe(null));
     return onSignedOut(() => setMe(null));
   }, []);

@@ -4,6 +4,7 @@ import type { Shown } from "./filters";
 import type { State } from "./states";
 
 const CELL_PX = 56; // devices in one cell of this size are one mark
+const CELLS_ACROSS = 2 ** 22; // more than the world has at the closest zoom; its square is a whole number still
 const ALONE_FROM_ZOOM = 17; // from here on each is drawn by itself
 const CLOSEST = 19;
 const MARK_PX = 7; // radius of a device
@@ -61,6 +62,7 @@ export class FleetMap {
     this.#map.setView([0, 0], 2);
     new Grid(box).addTo(this.#map);
     this.#canvas = L.DomUtil.create("canvas", "marks", this.#map.getPane("overlayPane"));
+    this.#canvas.setAttribute("role", "img"); // what it shows is in the list too, line by line
     this.#map.on("move zoom resize viewreset", () => this.#soon());
     this.#map.on("click", (event: L.LeafletMouseEvent) => this.#clicked(event.containerPoint));
     new ResizeObserver(() => this.#map.invalidateSize({ animate: false })).observe(box);
@@ -108,6 +110,11 @@ export class FleetMap {
     const style = getComputedStyle(this.box);
     const colour = (name: string): string => style.getPropertyValue(`--${name}`);
     for (const mark of this.#marks) this.#drawMark(pen, mark, colour);
+    this.#name(`${this.#shown.length} devices, ${this.#marks.length} marks in sight`);
+  }
+
+  #name(words: string): void {
+    if (this.#canvas.getAttribute("aria-label") !== words) this.#canvas.setAttribute("aria-label", words);
   }
 
   // Which devices are in sight, those of one cell together. Cells lie on the ground, so they stay when the map moves.
@@ -116,18 +123,15 @@ export class FleetMap {
     const alone = zoom >= ALONE_FROM_ZOOM;
     const origin = this.#map.getPixelBounds().min ?? L.point(0, 0);
     const scale = 256 * 2 ** zoom;
-    const cells = new Map<string | number, Mark>();
+    const cells = new Map<number, Mark>();
     for (const shown of this.#shown) {
-      const { lat, lon } = shown.line;
-      if (lat === null || lon === null) continue;
-      // Web Mercator, as Leaflet has it, without an object for each device
-      const sine = Math.sin((lat * Math.PI) / 180);
-      const worldX = scale * (lon / 360 + 0.5);
-      const worldY = scale * (0.5 - Math.log((1 + sine) / (1 - sine)) / (4 * Math.PI));
+      const worldX = scale * shown.line.x;
+      const worldY = scale * shown.line.y;
       const x = worldX - origin.x;
       const y = worldY - origin.y;
-      if (x < -CELL_PX || y < -CELL_PX || x > size.x + CELL_PX || y > size.y + CELL_PX) continue;
-      const key = alone ? shown.line.number : `${Math.floor(worldX / CELL_PX)}:${Math.floor(worldY / CELL_PX)}`;
+      // Written so that a device without a place, whose x is NaN, is left out too.
+      if (!(x >= -CELL_PX && y >= -CELL_PX && x <= size.x + CELL_PX && y <= size.y + CELL_PX)) continue;
+      const key = alone ? shown.line.number : Math.floor(worldX / CELL_PX) * CELLS_ACROSS + Math.floor(worldY / CELL_PX);
       const mark = cells.get(key);
       if (mark) {
         mark.x += x;

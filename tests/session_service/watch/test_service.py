@@ -147,3 +147,25 @@ async def test_while_nobody_looks_nothing_is_noted_or_kept(database: Database, f
     await added(database, 1002)
     assert fleet._changed == set()
     assert len((await fleet.snapshot()).lines) == 2
+
+
+async def test_pages_that_are_opened_together_share_what_they_are_sent(database: Database, fleet: Watch) -> None:
+    one = await added(database, 1001)
+    first = await fleet.encoded(90_000)
+    await maintained(database, one)
+    await fleet._gather()
+    assert await fleet.encoded(90_000) is first
+    assert [row[6] for row in (await events(fleet, first.cursor))[0]["rows"]] == ["maintenance"]  # and miss nothing
+
+
+async def test_what_is_sent_is_made_anew_when_it_is_old_or_cannot_be_followed(
+    database: Database, fleet: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await added(database, 1001)
+    first = await fleet.encoded(90_000)
+    fleet._forget()
+    second = await fleet.encoded(90_000)
+    assert second.cursor != first.cursor
+    monkeypatch.setattr(service, "SNAPSHOT_S", -1.0)
+    assert await fleet.encoded(90_000) is not second
+    assert json.loads(second.plain)["rows"][0][1] == 1001

@@ -30,8 +30,9 @@ from broker.contract.topics import RULES, Channel, topic
 from device_agent import __version__ as agent_version
 from device_agent.clock import FreshBootClock
 from device_agent.identity import Identity, new_context, present
+from device_agent.keys import load_private_file
 from simulators.errors import BenchError
-from simulators.folders import Device
+from simulators.folders import KEY_FILE, Device
 from simulators.house import House
 from simulators.links import CA_FILE, CERT_FILE, NO_DELAY, TLS_KEY_FILE
 from simulators.provisioning import Wish
@@ -174,7 +175,7 @@ class Crowd:
 
 
 def gather(house: House, wishes: Sequence[Wish], *, changes_a_s: float, seed: int = 1) -> Crowd:
-    """Register light devices, and enrol one more that carries what they say; nothing speaks yet.
+    """Register light devices, and enrol the last, which carries what all of them say; nothing speaks yet.
 
     ``changes_a_s``: how many heartbeats a second are to have something new to say, a place or a battery.
 
@@ -183,10 +184,12 @@ def gather(house: House, wishes: Sequence[Wish], *, changes_a_s: float, seed: in
         ChildError: it refused a light device.
     """
     chance = random.Random(seed)
-    number = max(wish.number for wish in wishes) + 1
-    [carrier] = house.provision([Wish("bike", number, wishes[0].position, wishes[0].site)])
+    lights = _registered(house, wishes[:-1], chance)
+    [carrier] = house.provision(wishes[-1:])
     _let_carry(house, carrier)
-    return Crowd(house, carrier, _registered(house, wishes, chance), changes_a_s=changes_a_s, seed=seed)
+    own_key = load_private_file(house.devices_dir / carrier.id / KEY_FILE)
+    lights.append(_light(wishes[-1], carrier.id, own_key, chance))
+    return Crowd(house, carrier, lights, changes_a_s=changes_a_s, seed=seed)
 
 
 def _let_carry(house: House, carrier: Device) -> None:

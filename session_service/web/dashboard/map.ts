@@ -18,6 +18,8 @@ interface Mark {
   members: Shown[];
 }
 
+const counted = (number: number, word: string): string => `${number} ${word}${number === 1 ? "" : "s"}`;
+
 type Shape = (pen: CanvasRenderingContext2D, x: number, y: number, r: number) => void;
 
 const polygon =
@@ -110,7 +112,7 @@ export class FleetMap {
     const style = getComputedStyle(this.box);
     const colour = (name: string): string => style.getPropertyValue(`--${name}`);
     for (const mark of this.#marks) this.#drawMark(pen, mark, colour);
-    this.#name(`${this.#shown.length} devices, ${this.#marks.length} marks in sight`);
+    this.#name(`${counted(this.#shown.length, "device")}, ${counted(this.#marks.length, "mark")} in sight`);
   }
 
   #name(words: string): void {

@@ -28,6 +28,7 @@ from tests.support.screens_of_pages import FOREIGN
 HERE: Final = Path(__file__).parent
 PAGE: Final = HERE / "pages.md"
 PICTURES: Final = HERE / "pictures"
+OTHERS: Final = "dashboard-"  # taken by pictures_dashboard.py
 WIDTH_PX: Final = 468  # 1.2 pixels a point: text is sharp, and all of it together stays small
 COLOURS: Final = tuple(sorted(set(re.findall(r"#[0-9a-f]{3,6}\b", STYLE))))
 BETWEEN: Final = 16  # colours besides: the edges of letters
@@ -113,7 +114,8 @@ async def take_all() -> None:
             taken = await asyncio.gather(*(_take(tour, browser, shot, turn) for shot in first))
     PICTURES.mkdir(exist_ok=True)
     for old in PICTURES.glob("*.png"):
-        old.unlink()
+        if not old.name.startswith(OTHERS):
+            old.unlink()
     for shot, picture in zip(first, taken, strict=True):
         (PICTURES / f"{shot.name}.png").write_bytes(_small(picture))
     PAGE.write_text(page())

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from broker.mosquitto.errors import MosquittoError
-from simulators.bench_web.browser import browser
+from simulators.bench_web.browser import SCREEN, browser
 from simulators.bench_web.crowd import EVERY_S, Crowd, gather
 from simulators.bench_web.desk import desk, longest_task_ms, open_fleet, sign_in
 from simulators.bench_web.figures import Bound, Figures
@@ -155,8 +155,9 @@ async def _changes_a_s(house: House) -> float:
 
 
 async def _with_pages(console: Console, desks: Browser, house: House, cookies: StorageState, devices: int) -> Memory:
+    # As phones: the service sends them the same, and this machine is not ten machines that draw maps.
     console.print(f"Opening {PAGES} pages")
-    async with desk(desks, cookies) as context:
+    async with desk(desks, cookies, SCREEN) as context:
         for _ in range(PAGES):
             await open_fleet(context, house.url, devices)
         await asyncio.sleep(SETTLE_S)

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, BrowserContext, Page, StorageState, Vi
 
 from simulators.bench_web.browser import PATIENCE_MS
 
-SCREEN: Final = ViewportSize(width=1440, height=900)
+DESK: Final = ViewportSize(width=1440, height=900)
 LIVE_MS: Final = 30_000
 FIRST_PATIENCE_MS: Final = 4 * PATIENCE_MS  # pages are opened while everything else runs on two cores
 
@@ -49,9 +49,11 @@ async def sign_in(browser: Browser, url: str, name: str, password: str) -> Stora
 
 
 @asynccontextmanager
-async def desk(browser: Browser, cookies: StorageState | None = None) -> AsyncIterator[BrowserContext]:
+async def desk(
+    browser: Browser, cookies: StorageState | None = None, size: ViewportSize = DESK
+) -> AsyncIterator[BrowserContext]:
     """Give a browser that has nothing but the cookie: no cache, no open connections."""
-    context = await browser.new_context(locale="en-GB", viewport=SCREEN, storage_state=cookies)
+    context = await browser.new_context(locale="en-GB", viewport=size, storage_state=cookies)
     try:
         yield context
     finally:

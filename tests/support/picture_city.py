@@ -1,0 +1,216 @@
+"""A city of ten thousand devices with something of everything in it, for the pictures of the dashboard.
+
+Most devices are the light ones of the benchmark; some are whole agents with locks, and are ridden, jammed and forced
+open. First a day of rides passes 400 times as fast as real; then the city's clock goes on as ours, and what waits for
+people is brought about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from rich.console import Console
+
+from session_service.clock import Clock, rfc3339
+from simulators import rides
+from simulators.bench_web.crowd import EVERY_S, Crowd, gather
+from simulators.city import large_city
+from simulators.errors import ApiError, RideError
+from simulators.folders import Device
+from simulators.hands import Hands
+from simulators.house import House, Plan
+from simulators.riders import Api, Json, Rider
+
+DEVICES: Final = 10_000
+WHOLE: Final = 60  # devices with an agent and a lock, a fifth of them pods
+SEED: Final = 7
+PERSON: Final = "demo"
+CHANGES_A_S: Final = 50.0
+FUNDS_MINOR: Final = 3_000
+HOUR_MS: Final = 3_600_000
+DAY_BEFORE: Final = 400  # civil seconds in a real one while the day of rides passes
+BEGIN_BEFORE_MS: Final = 20 * HOUR_MS
+RIDES_A_BIKE: Final = 5
+RIDE_S: Final = (0.3, 5.0)  # real seconds: two minutes to half an hour
+PATIENCE_S: Final = 60.0
+SILENT_SITES: Final = 2
+EMPTYING: Final = 60  # light devices whose battery is all but empty
+SILENT_S: Final = 100.0  # then whoever has said nothing counts as silent
+
+_QUICK: Final = {
+    "UNLATCH_UNLOCK_DEADLINE_MS": "3000",
+    "UNLATCH_REPORT_PATIENCE_MS": "1000",
+    "UNLATCH_LOCK_DEADLINE_MS": "3000",
+    "UNLATCH_UNKNOWN_GRACE_MS": "7200000",
+    "UNLATCH_SILENT_AFTER_MS": "90000",
+    "UNLATCH_ALERTS_EVERY_MS": "3000",
+}
+
+
+say: Final = Console().print
+
+
+@dataclass
+class Town:
+    """The city, and the ids of what pictures are taken of, by the names that their addresses give them."""
+
+    house: House
+    crowd: Crowd
+    api: Api
+    hands: Hands
+    whole: list[Device]
+    chance: random.Random = field(default_factory=lambda: random.Random(SEED))  # noqa: S311 - simulated chance
+    ids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def bikes(self) -> list[Device]:
+        """The whole ones."""
+        return [device for device in self.whole if device.kind == "bike"]
+
+    @property
+    def pods(self) -> list[Device]:
+        """The whole ones."""
+        return [device for device in self.whole if device.kind == "pod"]
+
+    async def ops(self, path: str, *, seen: str = "", **content: object) -> Json:
+        """Do something as an operator."""
+        return await self.api.post(f"/v1/ops/{path}", self.house.operator_token, content, seen=seen)
+
+    async def started(self, device: Device) -> tuple[Rider, Json]:
+        """Let a new rider with money press Start; return the session as the answer has it."""
+        rider = await Rider.join(self.api)
+        await rider.top_up(FUNDS_MINOR)
+        return rider, await self.api.post("/v1/sessions", rider.token, {"label": device.label}, wait_s=10)
+
+    async def note_ids(self) -> None:
+        """Note what the service has made of all this."""
+        alerts = await self.api.get("/v1/ops/alerts?limit=1", self.house.operator_token)
+        self.ids["alert"] = alerts["alerts"][0]["id"]
+        now_ms = Clock().now_ms()
+        days = (str(rfc3339(at_ms))[:10] for at_ms in (now_ms - 24 * HOUR_MS, now_ms))
+        self.ids["from"], self.ids["to"] = days
+
+    # -- A day of rides
+
+    async def day(self) -> None:
+        """Ride the whole bikes from place to place, all at once, and stay in the pods."""
+        await _all(self._days_of(bike) for bike in self.bikes)
+        await _all(self._stay(pod) for pod in self.pods)
+
+    async def _days_of(self, bike: Device) -> None:
+        here = bike.position
+        for _ in range(RIDES_A_BIKE):
+            there = self.chance.choice(self.whole).position
+            with suppress(RideError, ApiError):
+                await self.started(bike)
+                await rides.travel(self.hands, bike, rides.along(here, there), self.chance.uniform(*RIDE_S))
+                await self.hands.do(bike.id, "lock_by_hand")
+                here = there
+            await asyncio.sleep(self.chance.uniform(*RIDE_S))
+
+    async def _stay(self, pod: Device) -> None:
+        rider, session = await self.started(pod)
+        await rides.stay(rider, self.hands, pod, session, self.chance.uniform(*RIDE_S))
+
+    # -- What waits for people
+
+    async def trouble(self) -> None:
+        """Bring about what a dashboard is for."""
+        spare = iter(self.bikes)
+        for _ in range(6):
+            await self.started(next(spare))  # rides that go on
+        rider, paused = await self.started(next(spare))
+        await self.api.post(f"/v1/sessions/{paused['id']}/pause", rider.token)
+        for _ in range(3):
+            jammed = next(spare)
+            await self.hands.do(jammed.id, "break", jammed=True)
+            await self.started(jammed)
+            self.ids["device"] = jammed.id
+        forced = next(spare)
+        await self.hands.do(forced.id, "force_open")
+        for kind in ("broken", "another_one_opened"):
+            rider, session = await self.started(next(spare))
+            await self.api.post(f"/v1/sessions/{session['id']}/problems", rider.token, {"kind": kind})
+        for _ in range(2):
+            await self._lost(next(spare))
+        for _ in range(2):
+            silent = next(spare)
+            await self.hands.do(silent.id, "go_offline")
+            await self.started(silent)  # unknown: nobody can say whether it opened
+        await self._asked_for(next(spare))
+
+    async def _lost(self, bike: Device) -> None:
+        """Press Finish on a bike that does not answer, and wait until it is a case for a person."""
+        rider, session = await self.started(bike)
+        await self.hands.do(bike.id, "go_offline")
+        session = await self.api.post(f"/v1/sessions/{session['id']}/finish", rider.token)
+        async with asyncio.timeout(PATIENCE_S):
+            await rider.follow(session, lambda now: now["state"] == "review")
+        self.ids["session"] = session["id"]
+
+    async def _asked_for(self, bike: Device) -> None:
+        """Do what operators do: orders, maintenance, and an order that waits for a second person."""
+        for action in ("identify", "self_test", "unlock", "lock"):
+            await self.ops(f"devices/{bike.id}/commands", action=action, reason="a rider stands before it")
+        for light in self.chance.sample(self.crowd.lights, 12):
+            await self.ops(f"devices/{light.id}/maintenance", on=True, reason="a tyre is flat")
+        pod = self.pods[0]
+        await self.ops(f"devices/{pod.id}/ready", reason="cleaned")
+        await self.started(pod)
+        await self.hands.do(pod.id, "enter")
+        with suppress(ApiError):
+            await self.ops(f"devices/{pod.id}/commands", action="unlock", reason="a guest cannot find the handle")
+
+    # -- What the crowd has
+
+    def quieten(self) -> None:
+        """Let two sites fall silent, as when a mobile mast fails, and the batteries of some run out."""
+        sites = sorted({light.wish.site for light in self.crowd.lights})[5 : 5 + SILENT_SITES]
+        for light in self.crowd.lights:
+            light.silent = light.wish.site in sites
+        for light in self.chance.sample(self.crowd.lights, EMPTYING):
+            light.battery_percent = self.chance.randint(2, 14)
+
+
+async def _all(works: Iterable[Awaitable[None]]) -> None:
+    await asyncio.gather(*works)
+
+
+@asynccontextmanager
+async def town(devices: int = DEVICES) -> AsyncIterator[Town]:
+    """Run the city until the block ends."""
+    begin_ms = Clock().now_ms() - BEGIN_BEFORE_MS
+    rushing = {"UNLATCH_CIVIL_SPEED": str(DAY_BEFORE), "UNLATCH_CIVIL_START_MS": str(begin_ms)}
+    with House(Plan(person=PERSON, service_env={**_QUICK, **rushing}, tell=say)) as house:
+        wishes = large_city(devices, SEED)
+        stride = devices // WHOLE
+        chosen = wishes[::stride][:WHOLE]
+        crowd = gather(house, [wish for wish in wishes if wish not in chosen], changes_a_s=CHANGES_A_S, seed=SEED)
+        whole = house.provision(chosen)
+        house.start_fleet()
+        async with Api(house.url) as api, Hands(house.devices_dir) as hands, crowd.speaking():
+            made = Town(house, crowd, api, hands, whole)
+            say("A day of rides")
+            await made.day()
+            await asyncio.sleep(EVERY_S)
+            await asyncio.to_thread(_go_on, house)
+            made.quieten()
+            say("What waits for people")
+            await made.trouble()
+            say("Until the silent ones are missed")
+            await asyncio.sleep(SILENT_S)
+            await made.note_ids()
+            yield made
+
+
+def _go_on(house: House) -> None:
+    """Start the service again with the city's clock as ours."""
+    house.service.stop()
+    now = {"UNLATCH_CIVIL_SPEED": "1", "UNLATCH_CIVIL_START_MS": str(Clock().now_ms())}
+    house.plan = replace(house.plan, service_env={**house.plan.service_env, **now})
+    house.start_service()

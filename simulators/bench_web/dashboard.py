@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -102,7 +103,7 @@ async def _measure(console: Console, devices: int) -> Figures:
     figures: Figures = {
         "ready_ms": round(median(ready)),
         **live,
-        "server_mb_for_ten_pages": _grown_mb(before, after),
+        "server_mb_for_ten_pages": grown_mb(before, after),
         "devices": devices,
         "ready_runs_ms": [round(one) for one in ready],
         "server_mb": {"rss": round(after.rss / BYTES_A_MB, 1), "pss": round(after.pss / BYTES_A_MB, 1)},
@@ -155,16 +156,20 @@ async def _changes_a_s(house: House) -> float:
 
 
 async def _with_pages(console: Console, desks: Browser, house: House, cookies: StorageState, devices: int) -> Memory:
-    # As phones: the service sends them the same, and this machine is not ten machines that draw maps.
+    """Open ten pages, in a browser each: one browser keeps six connections to a service at most (HTTP/1.1).
+
+    They are phones. The service sends them the same, and this machine is not ten machines that draw maps.
+    """
     console.print(f"Opening {PAGES} pages")
-    async with desk(desks, cookies, SCREEN) as context:
+    async with AsyncExitStack() as stack:
         for _ in range(PAGES):
+            context = await stack.enter_async_context(desk(desks, cookies, SCREEN))
             await open_fleet(context, house.url, devices)
         await asyncio.sleep(SETTLE_S)
         return Memory.of(house.service.pid)
 
 
-def _grown_mb(before: Memory, after: Memory) -> float:
+def grown_mb(before: Memory, after: Memory) -> float:
     """Return by how much memory has grown, by the way of counting that says more."""
     return round(max(after.rss - before.rss, after.pss - before.pss) / BYTES_A_MB, 1)
 

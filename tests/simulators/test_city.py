@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from simulators.city import CENTRE, RADIUS_M, city
+from simulators.city import CENTRE, RADIUS_M, city, large_city
 
 
 def test_the_same_seed_makes_the_same_city() -> None:
@@ -27,3 +27,16 @@ def test_everything_stands_within_the_radius() -> None:
 def test_a_city_needs_one_of_each_kind() -> None:
     with pytest.raises(ValueError, match="at least 2"):
         city(1, seed=1)
+
+
+def test_a_large_city_has_a_number_for_each_device_and_many_at_a_place() -> None:
+    wishes = large_city(1_000, seed=1)
+    assert len({wish.number for wish in wishes}) == len(wishes) == 1_000
+    assert sum(wish.kind == "pod" for wish in wishes) == 200
+    assert len({wish.site for wish in wishes}) == 40
+    assert large_city(1_000, seed=1) == wishes != large_city(1_000, seed=2)
+
+
+def test_numbers_of_pods_begin_after_those_of_bikes_where_there_are_many() -> None:
+    wishes = city(2_000, seed=1)
+    assert len({wish.number for wish in wishes}) == 2_000

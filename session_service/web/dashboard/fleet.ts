@@ -41,6 +41,7 @@ interface Change {
 const COLUMNS =
   "id number kind site lat lon service bolt battery_percent seen_at_ms session_state alerts agent_version";
 const QUIET_MS = 12_000; // the service speaks every 5 s; after two that are missing the stream is called lost
+const UNSEEN_MS = 30_000; // so long a page that nobody sees follows on; a browser has six connections for all its pages
 const RETRY_MS = 2_000; // between tries to take a new snapshot
 
 function lineOf(row: Row): Line {
@@ -65,6 +66,8 @@ export class Fleet {
   #listeners = new Set<() => void>();
   #closed = false;
   #first: Promise<Answer> | undefined;
+  #cursor = ""; // of the newest change
+  #unseen: number | undefined;
 
   // Ask for the fleet already while the page finds out who is signed in; who is not gets a 401, and no harm is done.
   ask(): void {
@@ -76,13 +79,23 @@ export class Fleet {
     this.#closed = false;
     void this.#load();
     onSignedOut(() => this.close());
+    document.addEventListener("visibilitychange", this.#seen);
   }
 
   close(): void {
     this.#closed = true;
     this.#source?.close();
     window.clearTimeout(this.#retry);
+    window.clearTimeout(this.#unseen);
+    document.removeEventListener("visibilitychange", this.#seen);
   }
+
+  // A page in the background lets its stream go, and goes on after the last change when it is looked at again.
+  #seen = (): void => {
+    window.clearTimeout(this.#unseen);
+    if (document.hidden) this.#unseen = window.setTimeout(() => this.#source?.close(), UNSEEN_MS);
+    else if (this.ready && this.#source?.readyState === EventSource.CLOSED) this.#follow(this.#cursor);
+  };
 
   subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -129,7 +142,12 @@ export class Fleet {
   #follow(cursor: string): void {
     const source = new EventSource(`/v1/ops/fleet/events?after=${cursor}`);
     this.#source = source;
-    source.addEventListener("change", (event) => this.#take(JSON.parse((event as MessageEvent<string>).data) as Change));
+    this.#cursor = cursor;
+    source.addEventListener("change", (event) => {
+      const { data, lastEventId } = event as MessageEvent<string>;
+      this.#cursor = lastEventId;
+      this.#take(JSON.parse(data) as Change);
+    });
     source.addEventListener("tick", (event) => this.#spoke(Number((event as MessageEvent<string>).data)));
     source.addEventListener("reset", () => void this.#load());
     // The browser tries again by itself, with the last event's name, unless the answer was an error.

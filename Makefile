@@ -1,6 +1,6 @@
 # Unlatch. `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test check bench bench-web soak mutants docs pictures words lock clean
+.PHONY: help setup setup-demo demo test check bench bench-web soak mutants docs pictures dashboard-pictures words lock clean
 
 BIN := .venv/bin
 # Three workers: most machines have two cores, and some tests wait. Each worker runs a broker and a database of its own.
@@ -54,6 +54,9 @@ docs: setup-demo ## make the pages in docs/ again that are drawn from tables in 
 
 pictures: setup ## take the pictures of every screen of the riders' pages again, and write docs/pages.md (2 minutes)
 	@$(BIN)/python -m docs.pictures
+
+dashboard-pictures: setup ## take the pictures of the dashboard from a city of 10,000 again, and write docs/dashboard.md (6 minutes)
+	@$(BIN)/python -m docs.pictures_dashboard
 
 words: setup-demo ## collect the texts of the riders' pages into the catalogues, for translation
 	@$(BIN)/python -m session_service.web.make_words

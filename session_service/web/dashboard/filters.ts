@@ -1,12 +1,12 @@
 // Which devices are shown, and in what order; the address holds it, so a view can be kept and sent.
 import type { Line } from "./fleet";
-import { LOOK, STATES, stateOf, type State } from "./states";
+import { LOOK, plain, STATES, stateOf, type State } from "./states";
 
 export const SORTS = ["number", "state", "site", "battery", "seen", "alerts"] as const;
 export type Sort = (typeof SORTS)[number];
 
 export interface Filter {
-  text: string; // of site, number or id
+  text: string; // words, each of number, kind, site or alert; or an id
   kind: string;
   state: string;
   site: string;
@@ -52,7 +52,7 @@ export interface Shown {
 export function view(lines: Iterable<Line>, filter: Filter, nowMs: number, staleMs: number): Shown[] {
   const battery = filter.battery === "" ? null : Number(filter.battery);
   const olderMs = filter.age === "" ? null : Number(filter.age) * 60_000;
-  const text = filter.text.trim().toLowerCase();
+  const words = filter.text.toLowerCase().split(/\s+/).filter((word) => word !== "");
   const found: Shown[] = [];
   for (const line of lines) {
     if (filter.kind !== "" && line.kind !== filter.kind) continue;
@@ -61,7 +61,7 @@ export function view(lines: Iterable<Line>, filter: Filter, nowMs: number, stale
     if (battery !== null && (line.battery === null || line.battery > battery)) continue;
     if (olderMs !== null && line.seen !== null && nowMs - line.seen < olderMs) continue;
     if (filter.alert === "any" ? line.alerts.length === 0 : filter.alert !== "" && !line.alerts.includes(filter.alert)) continue;
-    if (text !== "" && !says(line, text)) continue;
+    if (words.length > 0 && !words.every((word) => says(line, word))) continue;
     const state = stateOf(line, nowMs, staleMs);
     if (filter.state !== "" && state !== filter.state) continue;
     found.push({ line, state });
@@ -69,8 +69,13 @@ export function view(lines: Iterable<Line>, filter: Filter, nowMs: number, stale
   return sorted(found, filter);
 }
 
-const says = (line: Line, text: string): boolean =>
-  String(line.number).startsWith(text) || line.site.toLowerCase().includes(text) || line.id.toLowerCase() === text;
+// Whether a word is about a device. Digits are the beginning of its number, or a word of its site ("Mill Gate 12").
+function says(line: Line, word: string): boolean {
+  const site = line.site.toLowerCase();
+  if (String(line.number).startsWith(word) || line.id.toLowerCase() === word) return true;
+  if (/^\d+$/.test(word)) return site.split(" ").includes(word);
+  return site.includes(word) || line.kind.startsWith(word) || line.alerts.some((alert) => plain(alert).includes(word));
+}
 
 function sorted(found: Shown[], filter: Filter): Shown[] {
   const sign = filter.down ? -1 : 1;

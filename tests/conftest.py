@@ -13,6 +13,7 @@ import pytest_socket
 from broker.mosquitto.supervisor import Mosquitto
 from tests.support.cell import Cell
 from tests.support.postgres import Postgres
+from tests.support.sharing import share_authorities, share_routes
 
 pytest_plugins = ["tests.support.databases", "tests.support.towns"]
 
@@ -29,6 +30,12 @@ LEFT_OUT: Final = {
 
 ``UNLATCH_EVERY_DATABASE=1`` runs those too, as `make soak` does.
 """
+
+
+def pytest_configure() -> None:
+    """Begin; each worker does so for itself."""
+    share_authorities()
+    share_routes()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

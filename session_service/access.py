@@ -164,6 +164,8 @@ TABLE: Final[dict[str, Who]] = {
     "GET /v1/ops/devices/{device_id}/commands": Role.VIEWER,
     "GET /v1/ops/commands/{command_id}": Role.VIEWER,
     "GET /v1/ops/devices/{device_id}/telemetry": Role.VIEWER,
+    "GET /v1/ops/devices/{device_id}/reports": Role.VIEWER,
+    "GET /v1/ops/devices/{device_id}/setup": Role.VIEWER,
     "GET /v1/ops/devices/{device_id}/labels": Role.VIEWER,
     "POST /v1/ops/devices/{device_id}/labels": Role.TECHNICIAN,
     "POST /v1/ops/labels/{label_id}/revoke": Role.TECHNICIAN,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Text
+from sqlalchemy import Index, Text
 from sqlmodel import Field, SQLModel
 
 from session_service.database import big
@@ -16,7 +16,7 @@ class ReportRow(SQLModel):
 
     journal_id: str = Field(primary_key=True, max_length=36)
     seq: int = big(primary_key=True)
-    device_id: str = Field(foreign_key="device.id", max_length=10, index=True)
+    device_id: str = Field(foreign_key="device.id", max_length=10)
     boot_id: str = Field(max_length=36)
     uptime_ms: int = big()
     kind: str = Field(max_length=12)
@@ -30,3 +30,4 @@ class ReportTable(ReportRow, table=True):
     """Where reports are kept; triggers refuse to change or remove one."""
 
     __tablename__ = "report"
+    __table_args__ = (Index("report_log", "device_id", "received_at_ms"),)

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from session_service.audit import AuditRow
 from session_service.database import table_of
 from session_service.keys.model import DeviceConfig
+from session_service.prepared import Prepared
 
 _CONFIG: Final = table_of(DeviceConfig)
 _AUDIT: Final = table_of(AuditRow)
@@ -106,6 +107,9 @@ _UNCONFIRMED: Final = (
     .order_by(_STATE.c.device_id)
     .limit(bindparam("limit_"))
 )
+_ONE: Final = Prepared(
+    select(_CONFIG).where(_CONFIG.c.device_id == bindparam("device_"), _CONFIG.c.revision == bindparam("revision_"))
+)
 
 
 def newest(connection: Connection, device_id: str) -> DeviceConfig | None:
@@ -113,6 +117,11 @@ def newest(connection: Connection, device_id: str) -> DeviceConfig | None:
     found = select(_CONFIG).where(_CONFIG.c.device_id == device_id).order_by(_CONFIG.c.revision.desc()).limit(1)
     row = connection.execute(found).mappings().first()
     return None if row is None else DeviceConfig(**row)
+
+
+def one(connection: Connection, device_id: str, revision: int) -> DeviceConfig | None:
+    """Return one of a device's configurations, ``None`` if it was never made."""
+    return _ONE.one(connection, DeviceConfig, device_=device_id, revision_=revision)
 
 
 def add(connection: Connection, row: DeviceConfig) -> None:

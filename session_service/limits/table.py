@@ -95,7 +95,8 @@ EXPORTS: Final = Limit("exports", By.CALLER, 10, HOUR_S, "each reads all that th
 DISPUTES: Final = Limit("disputes", By.CALLER, 5, DAY_S, "each may end a ride for nothing and takes a label out of use")
 
 CHARTS: Final = Limit("charts", By.CALLER, 600, MINUTE_S, "a page draws one in some seconds; each adds up 20,000 rows")
-"""Taken by the endpoint, whose path names a device."""
+REPORT_LOGS: Final = Limit("report-logs", By.CALLER, 300, MINUTE_S, "a person reads one page after the other")
+"""Taken by the endpoints, whose paths name a device."""
 
 STREAMS: Final = Gate("streams", By.CALLER, 8, "a rider has a phone, a tablet and tabs left open")
 STREAMS_FROM: Final = Gate("streams-from", By.ADDRESS, 200, "50 KiB each, for as long as the client likes")
@@ -132,7 +133,7 @@ DISPUTED: Final = (("/v1/sessions/", "/problems"), ("/s/", "/problem"))  # how s
 LABEL_PAGE_LIMITS: Final = (SCANS_FROM,)  # the page says whether a label is genuine, so it is a scan
 LABEL_START_LIMITS: Final = (STARTS,)  # its form is a Start
 
-_IN_ENDPOINTS: Final = (DISPUTES, IDENTIFICATIONS_OF, CHARTS)
+_IN_ENDPOINTS: Final = (DISPUTES, IDENTIFICATIONS_OF, CHARTS, REPORT_LOGS)
 ALL_LIMITS: Final = tuple(
     dict.fromkeys((REQUESTS, *(limit for row in ROUTES.values() for limit in row), *_IN_ENDPOINTS))
 )

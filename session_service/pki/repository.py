@@ -71,6 +71,12 @@ _KEYS_CHANGED: Final = union(
     select(_KEY.c.device_id, _KEY.c.ended_at_ms).where(_KEY.c.ended_at_ms >= bindparam("since_")),
 )
 _LAST_REVOKED: Final = select(func.max(_CERTIFICATE.c.revoked_at_ms)).where(_CERTIFICATE.c.revoked_at_ms.is_not(None))
+_LASTING: Final = Prepared(
+    select(_CERTIFICATE)
+    .where(_CERTIFICATE.c.device_id == bindparam("device_"), _CERTIFICATE.c.revoked_at_ms.is_(None))
+    .order_by(_CERTIFICATE.c.not_after_ms.desc())
+    .limit(1)
+)
 _ADD_CLAIM: Final = Prepared(insert(_CLAIM))
 _ADD_KEY: Final = Prepared(insert(_KEY))
 _ADD_CERTIFICATE: Final = Prepared(insert(_CERTIFICATE))
@@ -149,6 +155,11 @@ def add_certificate(connection: Connection, certificate: DeviceCertificate) -> N
 def certificate_for(connection: Connection, device_id: str, request: str) -> DeviceCertificate | None:
     """Return the newest certificate that a device got for this very request."""
     return _FOR_REQUEST.one(connection, DeviceCertificate, device_=device_id, request_=request)
+
+
+def lasting_certificate(connection: Connection, device_id: str) -> DeviceCertificate | None:
+    """Return the one that lasts longest of a device's certificates that are not revoked."""
+    return _LASTING.one(connection, DeviceCertificate, device_=device_id)
 
 
 def issued_since(connection: Connection, device_id: str, since_ms: int) -> int:

@@ -546,7 +546,7 @@ def _fleet() -> None:
         _text("token"),
         sa.ForeignKeyConstraint(["device_id"], ["device.id"]),
     )
-    _index("report", "device_id")
+    op.create_index("report_log", "report", ["device_id", "received_at_ms"])
 
 
 def _sessions() -> None:

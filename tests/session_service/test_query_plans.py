@@ -14,6 +14,7 @@ from session_service.commands import repository as commands
 from session_service.devices import heartbeats
 from session_service.devices import repository as devices
 from session_service.finding import repository as finding
+from session_service.fleet import report_log_repository as report_log
 from session_service.fleet import repository as fleet
 from session_service.keys import repository as keys
 from session_service.ledger import repository as ledger
@@ -46,7 +47,20 @@ def plan(connection: Connection, statement: Select[object] | UpdateBase) -> list
 
 @pytest.mark.parametrize(
     "module",
-    [accounts, commands, devices, finding, fleet, heartbeats, idempotency, ledger, passkeys, presence, sessions],
+    [
+        accounts,
+        commands,
+        devices,
+        finding,
+        fleet,
+        heartbeats,
+        idempotency,
+        ledger,
+        passkeys,
+        presence,
+        report_log,
+        sessions,
+    ],
 )
 def test_no_statement_reads_a_whole_table(connection: Connection, module: ModuleType) -> None:
     found = statements(module)
@@ -72,6 +86,7 @@ def test_no_statement_reads_a_whole_table(connection: Connection, module: Module
         (finding, "_FREE_NEAR", "device_state_place"),
         (finding, "_FREE_NEAR", "session_live_device"),
         (keys, "_UNCONFIRMED", "device_state_unconfirmed"),
+        (report_log, "_BEFORE", "report_log"),
     ],
 )
 def test_what_is_asked_all_the_time_has_an_index_of_its_own(

@@ -55,6 +55,6 @@ async def show(
 
     def work(connection: Connection) -> TelemetryOut:
         seen_at_ms = devices.look(connection, device_id).state.seen_at_ms
-        return TelemetryOut.of(device_id, charts.chart(connection, resolution, wanted), seen_at_ms, now_ms)
+        return TelemetryOut.of(device_id, charts.chart(connection, resolution, wanted), kept, seen_at_ms, now_ms)
 
     return await context.database.read(work)

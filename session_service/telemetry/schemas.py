@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from session_service.clock import rfc3339
 from session_service.telemetry.charts import Bucket, Chart, Resolution
+from session_service.telemetry.service import Kept
 
 DECIMALS: Final = 2  # of a mean; the senses have none or one
 
@@ -55,9 +56,11 @@ class TelemetryOut(BaseModel):
     uptime_s: list[int] = Field(description="since the device's boot, at the newest heartbeat of the point")
     reconnects: list[int] = Field(description="connections that it has made anew, as the broker says")
     boots: list[int]
+    raw_kept_days: int = Field(description="how long single heartbeats are kept")
+    minutes_kept_days: int = Field(description="how long minutes are kept; hours are for good")
 
     @classmethod
-    def of(cls, device_id: str, chart: Chart, seen_at_ms: int | None, now_ms: int) -> Self:
+    def of(cls, device_id: str, chart: Chart, kept: Kept, seen_at_ms: int | None, now_ms: int) -> Self:
         """Return what is shown of a chart."""
         found, span = chart.buckets, chart.range
         return cls(
@@ -77,4 +80,6 @@ class TelemetryOut(BaseModel):
             uptime_s=[bucket["uptime_last_s"] for bucket in found],
             reconnects=[bucket["reconnects"] for bucket in found],
             boots=[bucket["boots"] for bucket in found],
+            raw_kept_days=kept.raw_days,
+            minutes_kept_days=kept.minutes_days,
         )

@@ -71,8 +71,13 @@ export interface Command {
 export interface Label {
   label_id: string;
   generation: number;
+  minted_at: string;
+  printed_at: string | null;
+  mounted_at: string | null;
   suspended_at: string | null;
+  suspended_reason: string;
   revoked_at: string | null;
+  revoked_reason: string;
 }
 
 const listeners = new Set<() => void>();
@@ -99,16 +104,26 @@ export function newKey(): string {
 }
 
 export async function post<T>(path: string, body: unknown, headers: Record<string, string> = {}): Promise<T> {
+  return answered<T>(await sentOnce(path, body, headers));
+}
+
+// What is answered with a file: a sheet of labels, say.
+export async function postForFile(path: string, body: unknown): Promise<Blob> {
+  const response = await sentOnce(path, body, {});
+  return response.ok ? response.blob() : answered<Blob>(response);
+}
+
+async function sentOnce(path: string, body: unknown, headers: Record<string, string>): Promise<Response> {
   const sent = {
     method: "POST",
     headers: { "Content-Type": "application/json", Accept: "application/json", "Idempotency-Key": newKey(), ...headers },
     body: JSON.stringify(body),
   };
   try {
-    return answered<T>(await fetch(path, sent));
+    return await fetch(path, sent);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    return answered<T>(await fetch(path, sent)); // the network dropped it: once more, under the same key
+    return fetch(path, sent); // the network dropped it: once more, under the same key
   }
 }
 

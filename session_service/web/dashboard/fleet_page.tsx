@@ -47,7 +47,7 @@ export function FleetPage({ fleet, search }: { fleet: Fleet; search: string }) {
 }
 
 // A number that grows when there is something new to draw, and with time, but not more often than people see.
-function useBeat(fleet: Fleet): number {
+export function useBeat(fleet: Fleet): number {
   const [beat, set] = useState(0);
   useEffect(() => {
     let drawn = -1;
@@ -92,7 +92,7 @@ interface Offered {
   firmwares: string[];
 }
 
-function Filters({ filter, offered, onChange }: { filter: Filter; offered: Offered; onChange: (part: Partial<Filter>) => void }) {
+export function Filters({ filter, offered, onChange }: { filter: Filter; offered: Offered; onChange: (part: Partial<Filter>) => void }) {
   const pick = (name: keyof Filter, word: string, every: string, options: { value: string; word: string }[]) => (
     <label>
       {word}

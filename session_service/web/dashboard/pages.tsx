@@ -13,6 +13,7 @@ import { AccountPage, PostingsPage } from "./money_postings";
 import { TariffsPage } from "./tariffs";
 import { UsePage } from "./use";
 import { VisitsPage } from "./visits";
+import { LabelsPage } from "./labels";
 
 // What a page gets: who looks at it, the fleet as it is kept up to date, and the address with its groups.
 export interface Visit {
@@ -47,7 +48,7 @@ const PAGES: readonly Entry[] = [
   { path: /^\/ops\/notices$/, needs: "technician", view: ({ url }) => <NoticesPage search={url.search} /> },
   {
     path: /^\/ops\/devices\/([0-9A-HJKMNP-TV-Z]{10})$/, needs: "viewer",
-    view: ({ fleet, me, groups }) => <DevicePage key={groups[0]} id={groups[0] ?? ""} fleet={fleet} me={me} />,
+    view: (visit) => <DevicePage key={visit.groups[0]} {...visit} />,
   },
   { path: /^\/ops\/money$/, word: "Money", href: "/ops/money", needs: "viewer", view: ({ me, url }) => <MoneyPage me={me} url={url} /> },
   { path: /^\/ops\/money\/postings$/, needs: "operator", view: ({ url }) => <PostingsPage url={url} /> },
@@ -55,6 +56,7 @@ const PAGES: readonly Entry[] = [
   { path: /^\/ops\/use$/, word: "Use", href: "/ops/use", needs: "viewer", view: ({ url }) => <UsePage url={url} /> },
   { path: /^\/ops\/tariffs$/, word: "Tariffs", href: "/ops/tariffs", needs: "viewer", view: ({ me, url }) => <TariffsPage me={me} url={url} /> },
   { path: /^\/ops\/audit$/, word: "Audit", href: "/ops/audit", needs: "operator", view: ({ url }) => <AuditPage url={url} /> },
+  { path: /^\/ops\/labels$/, word: "Labels", href: "/ops/labels", needs: "technician", view: (visit) => <LabelsPage {...visit} /> },
 ];
 
 export function pageAt(visit: Omit<Visit, "groups">): ComponentChildren {

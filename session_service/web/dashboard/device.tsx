@@ -40,10 +40,14 @@ export function DevicePage({ fleet, me, url, groups }: Visit) {
       </nav>
       {views[view]?.() ?? (
         <div class="columns">
-          <Now device={device} fleet={fleet} readMs={readMs} />
-          <Actions device={device} commands={commands} tag={tag} me={me} onDone={load} />
-          <Timeline commands={commands} me={me} />
-          <SetUp id={id} />
+          <div class="side">
+            <Now device={device} fleet={fleet} readMs={readMs} />
+            <SetUp id={id} />
+          </div>
+          <div class="side">
+            <Actions device={device} commands={commands} tag={tag} me={me} onDone={load} />
+            <Timeline commands={commands} me={me} />
+          </div>
         </div>
       )}
     </main>

@@ -172,6 +172,7 @@ TABLE: Final[dict[str, Who]] = {
     "POST /v1/ops/labels/{label_id}/mounted": Role.TECHNICIAN,
     "POST /v1/ops/labels/{label_id}/reinstate": Role.TECHNICIAN,
     "POST /v1/ops/labels/sheets": Role.TECHNICIAN,
+    "GET /v1/ops/labels/{label_id}/{signature}": Role.VIEWER,
     "GET /v1/ops/label-keys": Role.VIEWER,
     "POST /v1/ops/label-keys/rotate": Role.ADMIN,
     "POST /v1/ops/label-keys/{key_id}/retire": Role.ADMIN,  # it can end every label there is
@@ -183,6 +184,7 @@ TABLE: Final[dict[str, Who]] = {
     "GET /v1/ops/labels/{label_id}.svg": Role.TECHNICIAN,
     # Operators
     "GET /ops": Other.NOBODY,  # the page itself; what it shows it asks the API for
+    "GET /ops/sw.js": Other.NOBODY,
     "GET /ops/{path:path}": Other.NOBODY,
     "POST /v1/ops/sign-ins": Other.NOBODY,
     "GET /v1/ops/sign-ins/current": Role.VIEWER,

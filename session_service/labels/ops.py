@@ -1,4 +1,4 @@
-"""The keys of the labels' macs for operators, under /v1/ops/label-keys."""
+"""For operators: the keys of the labels' macs, under /v1/ops/label-keys, and what a label is that somebody has read."""
 
 from __future__ import annotations
 
@@ -12,16 +12,24 @@ from session_service.context import InContext
 from session_service.devices.schemas import ReasonIn
 from session_service.devices.service import By
 from session_service.idempotency import Answer, OnceOf, answer_once
-from session_service.labels import repository
-from session_service.labels.errors import LabelKeyInUseError
+from session_service.labels import repository, service, token
+from session_service.labels.errors import (
+    ForgedLabelError,
+    LabelKeyInUseError,
+    RevokedLabelError,
+    SuspendedLabelError,
+)
 from session_service.labels.keyring import InKeys, KeyRing
-from session_service.labels.schemas import KeyOut, KeysOut, RetireIn
-from session_service.labels.token import CROCKFORD
+from session_service.labels.model import Label
+from session_service.labels.schemas import KeyOut, KeysOut, LabelOut, RetireIn, ScannedOut, Verdict
+from session_service.labels.token import CROCKFORD, KEY_ID_CHARS, LABEL_ID_CHARS, MAC_CHARS, LabelKeys, LabelParts
 from session_service.operators.endpoints import InOperator
 
 router = APIRouter(tags=["labels"])
 
 KeyId = Annotated[str, Path(pattern=f"^[{CROCKFORD}]$")]
+LabelId = Annotated[str, Path(pattern=f"^[{CROCKFORD}]{{{LABEL_ID_CHARS}}}$")]
+Signature = Annotated[str, Path(pattern=f"^[{CROCKFORD}]{{{KEY_ID_CHARS + MAC_CHARS}}}$", description="key and mac")]
 SUBJECT: Final = "label-key:{}"
 
 
@@ -51,6 +59,32 @@ async def retire(
         by.now_ms,
         lambda c: Answer.of(200, retire_key(c, keys, key_id, by, force=wish.force)),
     )
+
+
+@router.get("/v1/ops/labels/{label_id}/{signature}")
+async def scanned(
+    context: InContext, keys: InKeys, _operator: InOperator, label_id: LabelId, signature: Signature
+) -> ScannedOut:
+    """Say of which device a label is whose address somebody has read, and whether it is genuine and in force.
+
+    One that is not still says which device it claims to be of: that one is to be looked at.
+    """
+    host = token.canonical_host(context.settings.label_host)
+    parts = LabelParts(host, label_id, signature[:KEY_ID_CHARS], signature[KEY_ID_CHARS:])
+    label, number = await context.database.read(lambda c: service.look(c, label_id))
+    return ScannedOut(label=LabelOut.of(label), number=number, verdict=_verdict(parts, keys(), label))
+
+
+def _verdict(parts: LabelParts, keys: LabelKeys, label: Label) -> Verdict:
+    try:
+        service.ensure_genuine(parts, keys, label)
+    except ForgedLabelError:
+        return Verdict.FORGED
+    except RevokedLabelError:
+        return Verdict.REVOKED
+    except SuspendedLabelError:
+        return Verdict.SUSPENDED
+    return Verdict.GENUINE
 
 
 def shown(connection: Connection, keys: KeyRing) -> KeysOut:

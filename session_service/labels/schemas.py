@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -111,6 +112,23 @@ class LabelOut(BaseModel):
             revoked_at=rfc3339(label.revoked_at_ms),
             revoked_reason=label.revoked_reason,
         )
+
+
+class Verdict(StrEnum):
+    """Whether a label that was read opens its device."""
+
+    GENUINE = "genuine"
+    FORGED = "forged"
+    REVOKED = "revoked"
+    SUSPENDED = "suspended"
+
+
+class ScannedOut(BaseModel):
+    """A label that somebody has read: what is known under its id, the number of its device, and what it is worth."""
+
+    label: LabelOut
+    number: int
+    verdict: Verdict
 
 
 class LabelsOut(BaseModel):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import APIRouter, Response
@@ -64,12 +65,25 @@ async def favicon() -> Response:
     return Response(icon.content, 200, {"Cache-Control": f"public, max-age={ICON_KEPT_S}"}, icon.media_type)
 
 
-def worker(source: str, offline: bytes) -> str:
+@dataclass(frozen=True, slots=True)
+class Keeps:
+    """What a service worker keeps: a page at its path, the files of that page, and a name that no other worker has."""
+
+    name: str
+    offline: str
+    files: tuple[str, ...]
+
+
+PAGES: Final = Keeps("unlatch", OFFLINE, KEPT)
+
+
+def worker(source: str, offline: bytes, keeps: Keeps = PAGES) -> str:
     """Return the worker's text, with what it keeps and a version that changes when any of that does."""
-    addresses = [address(name) for name in KEPT]
+    addresses = [address(name) for name in keeps.files]
     content = b"\0".join([source.encode(), offline, *(one.encode() for one in addresses)])
     version = hashlib.sha256(content).hexdigest()[:VERSION_CHARS]
-    kept = json.dumps({"version": version, "offline": OFFLINE, "files": addresses})
+    facts = {"name": keeps.name, "version": version, "offline": keeps.offline, "files": addresses}
+    kept = json.dumps(facts)
     return f"const KEPT = {kept};\n{source}"
 
 

@@ -7,22 +7,36 @@ problems and the audit are, which it shows word by word.
 from __future__ import annotations
 
 from html import escape
+from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 from fastapi.responses import HTMLResponse
 
 from session_service.context import InContext
-from session_service.web.static_files import DASHBOARD, address, files
+from session_service.web.app_files import WORKER_POLICY, Keeps, worker
+from session_service.web.static_files import DASHBOARD, STATIC, address, files
 
 router = APIRouter(include_in_schema=False)
 
 SCRIPT, STYLE = DASHBOARD
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """Forms are sent by the script alone; nothing inline, nothing from elsewhere."""
+
+SCAN: Final = "scan"
+SCAN_POLICY: Final = POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'") + (
+    "; media-src 'self' blob:"
+)
+"""What the page with the camera may beyond the others: compile the reader's WebAssembly, and show what it sees."""
+
+READS: Final = {"reader": "reader.js", "zxing-script": "zxing-reader.js", "zxing-wasm": "zxing-reader.wasm"}
+"""What the scanner needs, as the riders' page has it: attribute and file."""
+
+KEEPS: Final = Keeps("dashboard", "/ops", (SCRIPT, STYLE, "icons/icon.svg"))
+"""The frame and its files, which are everybody's; what the page keeps of the fleet it keeps itself (offline.ts)."""
 
 HEADERS: Final = {
     "Content-Security-Policy": POLICY,
@@ -39,7 +53,7 @@ FRAME: Final = """<!doctype html>
 {files}
 </head>
 <body>
-<div id="dashboard">{text}</div>
+<div id="dashboard" {facts}>{text}</div>
 </body>
 </html>
 """
@@ -53,18 +67,37 @@ NO_SCRIPT: Final = "<noscript><p>The dashboard needs JavaScript; the same is to 
 @router.get("/ops")
 async def dashboard(context: InContext) -> HTMLResponse:
     """Return the frame."""
-    return _frame(context.settings.brand)
+    return _frame(context.settings.brand, context.settings.label_host)
+
+
+@router.get("/ops/sw.js")
+async def service_worker(context: InContext) -> Response:
+    """Return the dashboard's service worker, for /ops and below: it shows the frame where there is no network."""
+    frame = _frame(context.settings.brand, context.settings.label_host)
+    if frame.status_code != HTTPStatus.OK:
+        return frame
+    text = worker((STATIC / "sw.js").read_text(), bytes(frame.body), KEEPS)
+    headers = {
+        "Cache-Control": "no-cache",
+        "Content-Security-Policy": WORKER_POLICY,
+        "Service-Worker-Allowed": "/ops",  # it would else be for what is below /ops/ alone
+    }
+    return Response(text, 200, headers, "text/javascript; charset=utf-8")
 
 
 @router.get("/ops/{path:path}")
-async def page(context: InContext, path: Annotated[str, Path(max_length=200)]) -> HTMLResponse:  # noqa: ARG001
+async def page(context: InContext, path: Annotated[str, Path(max_length=200)]) -> HTMLResponse:
     """Return the frame for each page of the dashboard: its script reads the address."""
-    return _frame(context.settings.brand)
+    settings = context.settings
+    return _frame(settings.brand, settings.label_host, SCAN_POLICY if path == SCAN else POLICY)
 
 
-def _frame(brand: str) -> HTMLResponse:
+def _frame(brand: str, host: str, policy: str = POLICY) -> HTMLResponse:
     facts = {"title": escape(f"{brand}: dashboard"), "icon": address("icons/icon.svg")}
+    headers = {**HEADERS, "Content-Security-Policy": policy}
+    reads = " ".join(f'data-{name}="{address(file)}"' for name, file in READS.items())
+    facts |= {"facts": f'data-host="{escape(host)}" {reads}'}
     if not files().keys() >= {SCRIPT, STYLE}:
-        return HTMLResponse(FRAME.format(**facts, files="", text=MISSING), 503, HEADERS)
+        return HTMLResponse(FRAME.format(**facts, files="", text=MISSING), 503, headers)
     linked = f'<link rel="stylesheet" href="{address(STYLE)}">\n<script src="{address(SCRIPT)}" defer></script>'
-    return HTMLResponse(FRAME.format(**facts, files=linked, text=NO_SCRIPT), 200, HEADERS)
+    return HTMLResponse(FRAME.format(**facts, files=linked, text=NO_SCRIPT), 200, headers)

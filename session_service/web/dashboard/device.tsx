@@ -9,9 +9,11 @@ import { Now } from "./device_now";
 import { Reports } from "./device_reports";
 import { SetUp } from "./device_setup";
 import { ENDED, Timeline } from "./device_timeline";
-import type { Fleet } from "./fleet";
+import type { Fleet, Line } from "./fleet";
+import { keepDevice, lastDevice } from "./offline";
 import type { Visit } from "./pages";
-import { age } from "./states";
+import { message } from "./parts";
+import { age, plain } from "./states";
 import "./device.css";
 
 const ASKED_EVERY_MS = 300; // while a command is under way; its steps take tens of milliseconds to seconds
@@ -21,7 +23,7 @@ export function DevicePage({ fleet, me, url, groups }: Visit) {
   const id = groups[0] ?? "";
   const { device, commands, tag, fault, readMs, load } = useDevice(id, fleet);
   const view = url.searchParams.get("view") ?? "";
-  if (!device) return <main class="device"><p role="status">{fault || "Loading"}</p></main>;
+  if (!device) return <Unread fault={fault} line={fleet.ids.get(id)} fleet={fleet} />;
   const views: Record<string, () => ComponentChildren> = {
     charts: () => <Charts id={id} url={url} />,
     reports: () => <Reports id={id} url={url} />,
@@ -54,6 +56,23 @@ export function DevicePage({ fleet, me, url, groups }: Visit) {
   );
 }
 
+// A device that could not be read: what the list of the fleet last knew of it.
+function Unread({ fault, line, fleet }: { fault: string; line: Line | undefined; fleet: Fleet }) {
+  if (fault === "" || !line) return <main class="device"><p role="status">{fault || "Loading"}</p></main>;
+  const heard = line.seen === null ? "never" : `${age(fleet.now() - line.seen)} ago`;
+  return (
+    <main class="device">
+      <p class="back"><a href="/ops">Fleet</a></p>
+      <h1>{line.kind} {line.number}</h1>
+      <p class="fault" role="alert">{fault} What is shown is of the list, {age(fleet.streamAge().ageMs)} old.</p>
+      <section aria-label="What was last known">
+        <p class="big">In service: {line.service}, bolt {line.bolt}, heard {heard}</p>
+        <p>Site: {line.site || "none"}. Battery: {line.battery === null ? "not known" : `${line.battery} %`}. {line.alerts.length > 0 && `⚠ ${line.alerts.map(plain).join(", ")}`}</p>
+      </section>
+    </main>
+  );
+}
+
 function useDevice(id: string, fleet: Fleet) {
   const [device, setDevice] = useState<Device | null>(null);
   const [commands, setCommands] = useState<Command[]>([]);
@@ -71,8 +90,15 @@ function useDevice(id: string, fleet: Fleet) {
       setTag(one.tag);
       setCommands(all.commands);
       setFault("");
+      void keepDevice({ device: one.value, commands: all.commands, atMs: readMs.current });
     } catch (error) {
-      setFault(error instanceof Error ? error.message : String(error));
+      setFault(message(error));
+      if (readMs.current > 0) return;
+      const kept = await lastDevice(id); // the network is gone, and this is what was last seen of it
+      if (!kept || readMs.current > 0) return;
+      readMs.current = kept.atMs;
+      setDevice(kept.device);
+      setCommands(kept.commands);
     }
   }, [id]);
   useLive(id, fleet, load, commands.some((one) => !ENDED.has(one.state) && one.state !== "unknown"));

@@ -32,6 +32,14 @@ interface Answer {
   rows: Row[];
 }
 
+// The fleet as it was at a moment, by this machine's clock, to be shown when the network is gone.
+export interface Kept {
+  lines: Line[];
+  staleMs: number;
+  aheadMs: number;
+  atMs: number;
+}
+
 interface Change {
   at_ms: number;
   rows: Row[];
@@ -100,6 +108,24 @@ export class Fleet {
   subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  // What is known now, for another time; null while nothing is.
+  kept(): Kept | null {
+    if (!this.ready) return null;
+    return { lines: [...this.lines.values()], staleMs: this.staleMs, aheadMs: this.#aheadMs, atMs: this.#heardMs };
+  }
+
+  // Show what was known, until the service has been reached.
+  restore(kept: Kept): void {
+    if (this.ready) return;
+    for (const line of kept.lines) this.#put(line);
+    this.staleMs = kept.staleMs;
+    this.#aheadMs = kept.aheadMs;
+    this.#heardMs = kept.atMs;
+    this.ready = true;
+    this.version += 1;
+    this.#tell();
   }
 
   // Now, by the service's clock.

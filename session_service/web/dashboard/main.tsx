@@ -1,9 +1,10 @@
 // The dashboard: who is signed in, which page the address names, and the line at the top that says how fresh all is.
 import { render } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { get, onSignedOut, signOut, type Me } from "./api";
+import { ApiError, get, onSignedOut, signOut, type Me } from "./api";
 import { Fleet } from "./fleet";
 import { go } from "./going";
+import { forget, keepFleet, keepFor, lastFleet, lastSignedIn, startWorker } from "./offline";
 import { pageAt, Pages } from "./pages";
 import { SignIn } from "./sign_in";
 import { age } from "./states";
@@ -25,6 +26,7 @@ function follow(event: MouseEvent): void {
   const link = (event.target as Element).closest("a");
   if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
   if (link.origin !== window.location.origin || !link.pathname.startsWith("/ops") || link.hasAttribute("download")) return;
+  if (link.pathname === "/ops/scan") return; // a page of its own, which may compile the reader: dashboard_pages.py
   event.preventDefault();
   go(link.pathname + link.search);
 }
@@ -45,22 +47,56 @@ function Freshness({ fleet }: { fleet: Fleet }) {
   );
 }
 
+const KEEP_EVERY_MS = 30_000; // the fleet, for when the network is gone: 10,000 devices take 30 ms
+
+// Keep the fleet now and then, and show what was kept until the service answers.
+function useKept(me: Me | null | undefined, fleet: Fleet): void {
+  useEffect(() => {
+    if (!me) return undefined;
+    void lastFleet().then((kept) => kept && fleet.restore(kept));
+    const keep = (): void => {
+      const kept = fleet.streamAge().lost ? null : fleet.kept();
+      if (kept) void keepFleet(kept);
+    };
+    const first = window.setTimeout(keep, 2_000);
+    const timer = window.setInterval(keep, KEEP_EVERY_MS);
+    return () => {
+      window.clearTimeout(first);
+      window.clearInterval(timer);
+    };
+  }, [me?.operator_id]);
+}
+
+// Who is signed in; without a network, who was.
+async function whoIsThere(): Promise<Me | null> {
+  try {
+    const me = await get<Me>("/v1/ops/sign-ins/current");
+    await keepFor(me);
+    return me;
+  } catch (error) {
+    if (error instanceof ApiError && error.status < 500) return forget().then(() => null);
+    return lastSignedIn();
+  }
+}
+
 function App() {
   const [me, setMe] = useState<Me | null | undefined>(undefined);
   const address = useAddress();
   const fleet = useMemo(() => new Fleet(), []);
   useEffect(() => {
     fleet.ask();
-    get<Me>("/v1/ops/sign-ins/current").then(setMe, () => setMe(null));
-    return onSignedOut(() => setMe(null));
+    startWorker();
+    void whoIsThere().then(setMe);
+    return onSignedOut(() => void forget().then(() => setMe(null)));
   }, []);
+  useKept(me, fleet);
   useEffect(() => {
     if (!me) return undefined;
     fleet.open();
     return () => fleet.close();
   }, [me?.operator_id]);
   if (me === undefined) return <p class="wait" role="status">One moment</p>;
-  if (me === null) return <SignIn onSignedIn={setMe} />;
+  if (me === null) return <SignIn onSignedIn={(found) => void keepFor(found).then(() => setMe(found))} />;
   return (
     <div class="frame" onClick={follow}>
       <header>
@@ -68,7 +104,7 @@ function App() {
         <Pages me={me} path={address.pathname} />
         <Freshness fleet={fleet} />
         <p class="who">{me.name}, {me.role}</p>
-        <button type="button" onClick={() => void signOut().finally(() => setMe(null))}>Sign out</button>
+        <button type="button" onClick={() => void signOut().finally(() => forget().then(() => window.location.assign("/ops")))}>Sign out</button>
       </header>
       {pageAt({ me, fleet, url: address })}
     </div>

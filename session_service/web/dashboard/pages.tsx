@@ -14,6 +14,7 @@ import { TariffsPage } from "./tariffs";
 import { UsePage } from "./use";
 import { VisitsPage } from "./visits";
 import { LabelsPage } from "./labels";
+import { ScanPage } from "./scan";
 
 // What a page gets: who looks at it, the fleet as it is kept up to date, and the address with its groups.
 export interface Visit {
@@ -56,6 +57,7 @@ const PAGES: readonly Entry[] = [
   { path: /^\/ops\/use$/, word: "Use", href: "/ops/use", needs: "viewer", view: ({ url }) => <UsePage url={url} /> },
   { path: /^\/ops\/tariffs$/, word: "Tariffs", href: "/ops/tariffs", needs: "viewer", view: ({ me, url }) => <TariffsPage me={me} url={url} /> },
   { path: /^\/ops\/audit$/, word: "Audit", href: "/ops/audit", needs: "operator", view: ({ url }) => <AuditPage url={url} /> },
+  { path: /^\/ops\/scan$/, word: "Scan", href: "/ops/scan", needs: "viewer", view: (visit) => <ScanPage {...visit} /> },
   { path: /^\/ops\/labels$/, word: "Labels", href: "/ops/labels", needs: "technician", view: (visit) => <LabelsPage {...visit} /> },
 ];
 

@@ -2,11 +2,14 @@
 // a lock, a ride or a wallet is never kept: every page comes from the network, or it is the one that says there is none.
 //
 // The service puts a line before this text when it sends it (app_files.py):
-//   const KEPT = {version: "a digest of all that is kept", offline: "/offline", files: ["/static/DIGEST/name", ...]};
+//   const KEPT = {name: "whose", version: "a digest of all that is kept", offline: "/offline", files: ["/static/..."]};
+//
+// The dashboard has one of its own (dashboard_pages.py), which keeps the dashboard's frame where this one keeps "offline".
 /* global KEPT, addEventListener, caches, clients, registration, skipWaiting */
 "use strict";
 
-const CACHE = `unlatch-${KEPT.version}`;
+const OURS = `${KEPT.name}-`; // the other worker's caches are not ours to delete
+const CACHE = OURS + KEPT.version;
 
 addEventListener("install", (event) => event.waitUntil(keep().then(() => skipWaiting())));
 addEventListener("activate", (event) => event.waitUntil(takeOver()));
@@ -24,7 +27,7 @@ async function keep() {
 }
 
 async function takeOver() {
-  for (const name of await caches.keys()) if (name !== CACHE) await caches.delete(name);
+  for (const name of await caches.keys()) if (name.startsWith(OURS) && name !== CACHE) await caches.delete(name);
   await registration.navigationPreload?.enable(); // a page's request does not wait until this script has begun
 }
 

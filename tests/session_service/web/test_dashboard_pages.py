@@ -15,7 +15,7 @@ def frame(monkeypatch: pytest.MonkeyPatch, *built: str) -> tuple[int, str, str]:
     ours = {name: file for name, file in static_files.files().items() if name not in static_files.DASHBOARD}
     for module in (dashboard_pages, static_files):
         monkeypatch.setattr(module, "files", lambda: {**ours, **files})
-    answer = dashboard_pages._frame("Wheels & Co")
+    answer = dashboard_pages._frame("Wheels & Co", "localhost")
     return answer.status_code, bytes(answer.body).decode(), answer.headers["content-security-policy"]
 
 

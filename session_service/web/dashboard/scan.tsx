@@ -1,0 +1,151 @@
+// At the kerb: the camera reads a label and opens its device; typing the number does the same, without a network too.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { ApiError, get } from "./api";
+import type { Fleet } from "./fleet";
+import { go } from "./going";
+import type { Visit } from "./pages";
+import { message } from "./parts";
+import "./scan.css";
+
+const LOOK_EVERY_MS = 120; // between looks at the film, as on the riders' page
+const WANTED: MediaStreamConstraints = {
+  audio: false, video: { facingMode: { ideal: "environment" }, width: { ideal: 1280 }, height: { ideal: 720 } },
+};
+const LABEL = /^\/L\/([0-9A-HJKMNP-TV-Z]{10})\/([0-9A-HJKMNP-TV-Z]{27})$/i;
+const WRONG: Record<string, string> = {
+  forged: "This label is not genuine. It claims to be of the device below: look at that one.",
+  revoked: "This label has been replaced or revoked. It is of the device below.",
+  suspended: "This label is out of use until somebody has looked at it. It is of the device below.",
+};
+const FAULTS: Record<string, string> = {
+  NotAllowedError: "This page may not use the camera. Allow it in the browser's settings, or type the number.",
+  NotFoundError: "This machine has no camera. Type the number.",
+  NotReadableError: "Another app is using the camera. Close it and try again, or type the number.",
+};
+
+// The riders' scanner (static/reader.js), whose address the frame names.
+interface Reader {
+  read: (source: HTMLVideoElement, nth: number) => Promise<string[]>;
+}
+
+interface Scanned {
+  label: { device_id: string };
+  number: number;
+  verdict: string;
+}
+
+async function reader(): Promise<Reader> {
+  const { reader: address = "", zxingScript: script, zxingWasm: wasm } = document.getElementById("dashboard")?.dataset ?? {};
+  const module = (await import(/* @vite-ignore */ address)) as { reader: (parts: object) => Promise<Reader> };
+  return module.reader({ script, wasm });
+}
+
+// Label and signature of an address of ours; null for any other text.
+function ours(text: string): [string, string] | null {
+  const host = document.getElementById("dashboard")?.dataset["host"] ?? "";
+  try {
+    const url = new URL(text.trim());
+    const found = LABEL.exec(url.pathname);
+    if (!found || !/^https?:$/.test(url.protocol) || url.host.toLowerCase() !== host.toLowerCase()) return null;
+    return [(found[1] ?? "").toUpperCase(), (found[2] ?? "").toUpperCase()];
+  } catch {
+    return null;
+  }
+}
+
+export function ScanPage({ fleet }: Visit) {
+  const [wrong, setWrong] = useState<Scanned | null>(null);
+  const [said, say] = useState("");
+  async function found([label, signature]: [string, string]): Promise<boolean> {
+    try {
+      const scanned = await get<Scanned>(`/v1/ops/labels/${label}/${signature}`);
+      if (scanned.verdict === "genuine") go(`/ops/devices/${scanned.label.device_id}`);
+      else setWrong(scanned);
+      return true;
+    } catch (error) {
+      say(error instanceof ApiError ? message(error) : "The service cannot be reached. Type the number: what was last known of the device can be read.");
+      return false;
+    }
+  }
+  return (
+    <main class="page scan">
+      <h1>Scan a label</h1>
+      {wrong === null ? <Camera onFound={found} say={say} /> : (
+        <section aria-label="What was read" role="alert">
+          <p class="low">⚠ {WRONG[wrong.verdict] ?? wrong.verdict}</p>
+          <p><a class="big" href={`/ops/devices/${wrong.label.device_id}`}>Device {wrong.number}</a></p>
+          <button type="button" onClick={() => (setWrong(null), say(""))}>Scan another</button>
+        </section>
+      )}
+      <p role="status" class="low">{said}</p>
+      <ByNumber fleet={fleet} />
+    </main>
+  );
+}
+
+function Camera({ onFound, say }: { onFound: (label: [string, string]) => Promise<boolean>; say: (words: string) => void }) {
+  const video = useRef<HTMLVideoElement>(null);
+  const [tries, again] = useState(0);
+  const [running, setRunning] = useState(false);
+  useEffect(() => {
+    let over = false;
+    let stream: MediaStream | null = null;
+    async function look(): Promise<void> {
+      const [got, read] = await Promise.all([navigator.mediaDevices.getUserMedia(WANTED), reader()]);
+      stream = got;
+      const shown = video.current;
+      if (over || !shown) return stop();
+      shown.srcObject = got;
+      await shown.play();
+      setRunning(true);
+      for (let nth = 0; !over; nth += 1) {
+        const texts = shown.readyState >= shown.HAVE_CURRENT_DATA ? await read.read(shown, nth) : [];
+        const label = texts.map(ours).find((one) => one !== null);
+        if (label && !over && (await onFound(label))) return stop();
+        if (texts.length > 0 && !label) say("This is not a label of ours.");
+        await new Promise((done) => window.setTimeout(done, LOOK_EVERY_MS));
+      }
+    }
+    function stop(): void {
+      over = true;
+      stream?.getTracks().forEach((track) => track.stop());
+      setRunning(false);
+    }
+    say("");
+    look().catch((error: unknown) => {
+      stop();
+      const name = navigator.mediaDevices ? (error instanceof Error ? error.name : "") : "NotFoundError";
+      say(FAULTS[name] ?? "The camera did not start. Try again, or type the number.");
+    });
+    return stop;
+  }, [tries]);
+  return (
+    <section aria-label="Camera">
+      <video ref={video} muted playsInline aria-label="What the camera sees" />
+      {!running && tries >= 0 && <button type="button" onClick={() => again(tries + 1)}>Start the camera again</button>}
+      <p class="small">Bring the square of the label into the frame.</p>
+    </section>
+  );
+}
+
+// The number on the thing, looked up in the fleet that the page has: it works without a network.
+function ByNumber({ fleet }: { fleet: Fleet }) {
+  const [said, say] = useState("");
+  function open(event: SubmitEvent): void {
+    event.preventDefault();
+    const number = Number(new FormData(event.currentTarget as HTMLFormElement).get("number"));
+    const line = fleet.lines.get(number);
+    if (line) go(`/ops/devices/${line.id}`);
+    else say(fleet.ready ? `No device has the number ${number}.` : "The fleet is still loading. Try again in a moment.");
+  }
+  return (
+    <section aria-labelledby="number">
+      <h2 id="number">Or type its number</h2>
+      <form class="reason" onSubmit={open}>
+        <label>Number<input name="number" inputMode="numeric" pattern="[0-9]{1,10}" required autocomplete="off" /></label>
+        <button class="main">Open</button>
+        <p class="fault" role="alert">{said}</p>
+      </form>
+    </section>
+  );
+}

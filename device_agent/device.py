@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from msgspec import structs
 
 from broker.contract.codes import Bolt
 from broker.contract.envelope import KeyFinder
@@ -20,6 +23,7 @@ from device_agent.core.effects import (
     Drive,
     Effect,
     Identify,
+    Restart,
     Save,
     SelfTest,
     SendBirth,
@@ -30,20 +34,27 @@ from device_agent.core.events import DriveEnded, DriveTooLate, Event, Saved, Sav
 from device_agent.core.limits import Limits
 from device_agent.core.reporter import Identity
 from device_agent.errors import DriverError, JournalError, SignerError
-from device_agent.ports import Clock, Journal, Link, LockDriver, SignedReport, Signer, Transaction
+from device_agent.ports import Clock, Journal, Link, LockDriver, SignedReport, Signer, Transaction, Vitals
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The world of one device."""
+    """The world of one device.
+
+    Attributes:
+        vitals: reads how the device itself is, in microseconds; it never raises.
+        restart: ends the program soon, such that it is started again; called when nothing is left to be done.
+    """
 
     clock: Clock
     driver: LockDriver
     journal: Journal
     link: Link
     signer: Signer
+    vitals: Callable[[], Vitals] = Vitals
+    restart: Callable[[], None] = lambda: None
 
 
 class Device:
@@ -72,6 +83,7 @@ class Device:
         self._ports = ports
         self._waiting: deque[Event] = deque()
         self._busy = False
+        self._restarting = False
 
     def start(self) -> None:
         """Report the boot. Nothing moves."""
@@ -88,6 +100,9 @@ class Device:
                 self._handle(self._waiting.popleft())
         finally:
             self._busy = False
+        if self._restarting:
+            self._restarting = False
+            self._ports.restart()
 
     def tick(self) -> None:
         """Do what is due, in the driver and in the agent."""
@@ -121,6 +136,8 @@ class Device:
                 self._send_heartbeat(effect)
             case SendBirth():
                 self._ports.link.publish_presence(online=True)
+            case Restart():
+                self._restarting = True
             case Identify():
                 self._identify()
             case Complain():
@@ -175,8 +192,11 @@ class Device:
             self._ports.link.publish_report(token)
 
     def _send_heartbeat(self, send: SendHeartbeat) -> None:
+        vitals = self._ports.vitals()
+        signal_dbm, temperature_c = vitals.signal_dbm, vitals.temperature_c
+        heartbeat = structs.replace(send.heartbeat, signal_dbm=signal_dbm, temperature_c=temperature_c)
         try:
-            token = self._ports.signer.sign(send.heartbeat)
+            token = self._ports.signer.sign(heartbeat)
         except SignerError as error:
             logger.warning("heartbeat not signed error=%s", error)
             return

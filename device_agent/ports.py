@@ -79,6 +79,14 @@ class LockDriver(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Vitals:
+    """How the device itself is, for charts; ``None`` where it cannot tell (``messages.Heartbeat``)."""
+
+    signal_dbm: int | None = None
+    temperature_c: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SignedReport:
     """A report as it goes on the wire, signed once and sent the same for ever."""
 

@@ -25,6 +25,7 @@ from device_agent.renewal import RenewalWatch, Renewing
 from device_agent.runner import Runner
 from device_agent.settings import LoadedSettings
 from device_agent.systemd import Manager
+from device_agent.vitals import LinuxVitals
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +98,15 @@ def _work(settings: LoadedSettings) -> None:
     link = MqttLink(make_address(settings), clock.boot_id, inbox.post, clock.known_unix_s)
     journal = SqliteJournal(settings.journal_file, values.journal.synchronous)
     try:
-        ports = Ports(clock=clock, driver=driver, journal=journal, link=link, signer=signer)
+        ports = Ports(
+            clock=clock,
+            driver=driver,
+            journal=journal,
+            link=link,
+            signer=signer,
+            vitals=LinuxVitals(),
+            restart=lambda: runner.stop(),  # noqa: PLW0108 - it is made below
+        )
         device = Device(values.device, find_key, ports, settings.limits, config_revision=values.config_revision)
         runner = Runner(device, inbox, clock, Manager())
         _stop_on_signals(runner)

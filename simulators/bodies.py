@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,12 +23,19 @@ from device_agent.drivers.memory import BIKE, POD, MemoryLock
 from device_agent.errors import DriverError
 from device_agent.journal import SqliteJournal, Synchronous
 from device_agent.keys import FileKey, KeySigner
+from device_agent.ports import Vitals
 from simulators import folders
 from simulators.errors import DeedError
 from simulators.hands import Facts
 from simulators.links import Broker, FleetLink
 
 START_BATTERY_PERCENT: Final = 80
+RESTART_S: Final = 0.2  # what a supervisor waits before it starts the agent again
+MINUTE_MS: Final = 60_000
+SIGNAL_DBM: Final = -62  # of the best radio; mobile ones in a street have 50 to 110
+SIGNAL_SPREAD_DB: Final = 41
+COLD_C: Final = 9.0
+WARMER_C: Final = 7.5  # inside of a case, after an hour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +77,7 @@ class SimulatedDevice:
         self._signer = KeySigner(FileKey(folder / folders.KEY_FILE))
         self._journal = SqliteJournal(folder / folders.JOURNAL_FILE, making.synchronous, keep_acked=True)
         self._timer: asyncio.TimerHandle | None = None
+        self._restart: asyncio.TimerHandle | None = None
         self.link = FleetLink(self.device.id, folder, broker, lambda: self._clock.boot_id)
         self.link.listen(self.feed)
         self._position = self.device.position
@@ -123,8 +132,20 @@ class SimulatedDevice:
         self._boot()
         self.link.restart()
 
+    def _restart_soon(self) -> None:
+        """Do what a supervisor does: the core ends, and a new one begins with another boot id."""
+        self._restart = asyncio.get_running_loop().call_later(RESTART_S, self.reboot)
+
+    def _vitals(self) -> Vitals:
+        """Return a signal that is better here than there and wavers, and a case that warms up while it is on."""
+        minutes = self._clock.uptime_ms() / MINUTE_MS
+        signal_dbm = SIGNAL_DBM - self.device.number % SIGNAL_SPREAD_DB + round(3 * math.sin(minutes))
+        return Vitals(signal_dbm, round(COLD_C + WARMER_C * (1 - math.exp(-minutes / 20)) + self.device.number % 5, 1))
+
     def close(self) -> None:
-        """Stop the timer and close the journal."""
+        """Stop the timers and close the journal."""
+        if self._restart is not None:
+            self._restart.cancel()
         if self._timer is not None:
             self._timer.cancel()
         self._journal.close()
@@ -146,7 +167,15 @@ class SimulatedDevice:
             status=status,
             history_file=self._folder / folders.BODY_FILE,
         )
-        ports = Ports(clock=self._clock, driver=self.lock, journal=self._journal, link=self.link, signer=self._signer)
+        ports = Ports(
+            clock=self._clock,
+            driver=self.lock,
+            journal=self._journal,
+            link=self.link,
+            signer=self._signer,
+            vitals=self._vitals,
+            restart=self._restart_soon,
+        )
         self._agent = AgentDevice(
             self.device.id,
             self._command_keys.get,

@@ -13,6 +13,7 @@ class Action(StrEnum):
     CANCEL = "cancel"
     IDENTIFY = "identify"
     SELF_TEST = "self_test"
+    RESTART = "restart"  # the agent ends, and whatever looks after it starts it again; nothing moves
 
 
 class Result(StrEnum):

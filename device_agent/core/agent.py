@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TypeVar
 
-from broker.contract.codes import Cause, Fault
+from broker.contract.codes import Action, Cause, Fault, Result
 from broker.contract.envelope import KeyFinder, RejectedError, Rejection, open_sealed
 from broker.contract.messages import (
     BoltReport,
@@ -21,7 +21,7 @@ from broker.contract.topics import Channel
 from device_agent.core import events as ev
 from device_agent.core.commands import Commands
 from device_agent.core.complaints import Complaints
-from device_agent.core.effects import Effect, SendBirth, SendHeartbeat
+from device_agent.core.effects import Effect, Restart, SendBirth, SendHeartbeat
 from device_agent.core.guard import Guard
 from device_agent.core.heartbeats import Heartbeats
 from device_agent.core.limits import Limits
@@ -181,6 +181,8 @@ class Agent:
         for record in () if saved is None else saved.commands:
             if record.result is None:
                 effects += self._commands.intent_saved(record, now_ms)
+            elif record.action is Action.RESTART and record.result is Result.DONE:
+                effects.append(Restart())
         return effects
 
     def _on_save_failed(self, event: ev.SaveFailed, now_ms: int) -> list[Effect]:

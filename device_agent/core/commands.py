@@ -65,6 +65,9 @@ class Commands:
         if command.action is Action.CANCEL:
             self._cancel(command, record, now_ms)
             return []
+        if command.action is Action.RESTART:  # the agent's own matter, whatever lock it has
+            self._restart(record, now_ms)
+            return []
         if command.action not in self.actions:
             self._conclude(record, now_ms, Result.REFUSED, Reason.UNSUPPORTED)
             return []
@@ -165,6 +168,19 @@ class Commands:
             case _:
                 self._begin(record, now_ms)
                 return []
+
+    def _restart(self, record: CommandRecord, now_ms: int) -> None:
+        """Let the agent end once the outcome is on the disk; not while a bolt moves, whose end nobody would read.
+
+        A session that runs is no obstacle: it is in the journal and in the service, and an agent that has to be
+        restarted is most in the way then. What could not be written down would be done again with each repeat.
+        """
+        if self._lock.state is not State.RESTING:
+            self._conclude(record, now_ms, Result.REFUSED, Reason.BUSY)
+        elif self._reporter.saves.broken:
+            self._conclude(record, now_ms, Result.REFUSED, Reason.JOURNAL_FAILED)
+        else:
+            self._conclude(record, now_ms, Result.DONE, weight=Weight.EVIDENCE)
 
     def _begin(self, record: CommandRecord, now_ms: int) -> None:
         obstacle = self._obstacle(record)

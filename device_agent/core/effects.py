@@ -49,6 +49,11 @@ class SelfTest:
 
 
 @dataclass(frozen=True, slots=True)
+class Restart:
+    """End the program when all else that is to be done now is done; its supervisor starts it again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Identify:
     """Blink or buzz, so that a person finds the device."""
 
@@ -80,4 +85,4 @@ class Complain:
     words: str
 
 
-Effect = Save | Drive | SelfTest | Identify | SendReports | SendHeartbeat | SendBirth | Complain
+Effect = Save | Drive | SelfTest | Restart | Identify | SendReports | SendHeartbeat | SendBirth | Complain

@@ -15,7 +15,7 @@ class CommandIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    action: Literal["unlock", "lock", "identify", "self_test"]
+    action: Literal["unlock", "lock", "identify", "self_test", "restart"]
     reason: Annotated[str, Field(min_length=3, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 

@@ -98,7 +98,11 @@ class FrailJournal(SqliteJournal):
 
 
 class World:
-    """One device and all around it; ``restart`` is a new program, ``reboot`` a new boot of the machine."""
+    """One device and all around it; ``restart`` is a new program, ``reboot`` a new boot of the machine.
+
+    Attributes:
+        told_to_restart: how many reports were on the way each time the agent asked to be ended.
+    """
 
     def __init__(
         self,
@@ -115,11 +119,19 @@ class World:
         self.limits = limits or Limits()
         self.ids = 0
         self.key: PrivateKey = COMMAND_KEY
+        self.told_to_restart: list[int] = []
         self._boot()
 
     def _boot(self) -> None:
         self.link = KeptLink()
-        ports = Ports(clock=self.clock, driver=self.lock, journal=self.journal, link=self.link, signer=KeySigner())
+        ports = Ports(
+            clock=self.clock,
+            driver=self.lock,
+            journal=self.journal,
+            link=self.link,
+            signer=KeySigner(),
+            restart=lambda: self.told_to_restart.append(len(self.link.report_tokens)),
+        )
         self.device = Device(DEVICE, COMMAND_KEYS.get, ports, self.limits)
         self.lock.listen(self.device.feed)
         self.device.start()

@@ -20,6 +20,7 @@ const DEEDS: Record<string, Deed> = {
   lock: command("lock", "Lock", "technician", true),
   identify: command("identify", "Identify", "technician", true),
   self_test: command("self_test", "Self-test", "technician"),
+  restart: command("restart", "Restart agent", "technician"),
   maintenance_on: {
     word: "Into maintenance", needs: "technician",
     path: (id) => `/v1/ops/devices/${id}/maintenance`, body: (reason) => ({ on: true, reason }),
@@ -36,7 +37,7 @@ const DEEDS: Record<string, Deed> = {
 
 function deedsFor(device: Device, role: Role): string[] {
   if (device.service === "revoked") return [];
-  const names = ["unlock", "lock", "identify", "self_test"];
+  const names = ["unlock", "lock", "identify", "self_test", "restart"];
   names.push(device.service === "maintenance" ? "maintenance_off" : "maintenance_on");
   if (device.service === "held" || device.service === "cleaning") names.push("ready");
   return names.filter((name) => covers(role, (DEEDS[name] as Deed).needs));

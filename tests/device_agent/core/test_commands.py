@@ -287,6 +287,37 @@ def test_identify_blinks_once_an_id_and_self_test_reads_the_sensors(world: World
     assert report.body.result is Result.DONE
 
 
+def test_a_restart_is_reported_before_the_agent_ends_and_a_repeat_ends_nothing(world: World) -> None:
+    restart = world.command(Action.RESTART)
+    world.send(restart)
+    assert world.told_to_restart == [1]  # when its outcome was on the disk and on its way
+    assert only_outcome(world).result is Result.DONE
+    world.restart()
+    world.link_up()
+    world.link.take_new_reports()
+    world.send(restart)
+    assert world.told_to_restart == [1]
+    assert world.lock.history == []
+
+
+def test_an_agent_does_not_end_while_the_bolt_moves_or_while_nothing_can_be_written_down() -> None:
+    world = World(movement_ms=500)
+    world.link_up()
+    world.link.take_new_reports()
+    world.send(world.command(Action.UNLOCK))
+    world.send(world.command(Action.RESTART))
+    assert only_outcome(world).reason is Reason.BUSY
+    world.pass_ms(1_000)
+    world.outcomes()
+    world.journal.full = True
+    world.send(world.command(Action.RESTART))
+    world.pass_ms(1_000)
+    assert world.told_to_restart == []
+    world.journal.full = False
+    world.pass_ms(60_000)
+    assert world.told_to_restart == [1] or only_outcome(world).reason is Reason.JOURNAL_FAILED
+
+
 def remembered(world: World) -> list[str]:
     return [record.id for record in world.journal.snapshot().commands]
 

@@ -47,13 +47,15 @@ function Freshness({ fleet }: { fleet: Fleet }) {
   );
 }
 
+const RECALLED_AFTER_MS = 1_000; // the service has answered by then, if it can be reached
+const WORKER_AFTER_MS = 2_000; // it fetches the page's files anew, and has time
 const KEEP_EVERY_MS = 30_000; // the fleet, for when the network is gone: 10,000 devices take 30 ms
 
 // Keep the fleet now and then, and show what was kept until the service answers.
 function useKept(me: Me | null | undefined, fleet: Fleet): void {
   useEffect(() => {
     if (!me) return undefined;
-    void lastFleet().then((kept) => kept && fleet.restore(kept));
+    const recall = window.setTimeout(() => !fleet.ready && void lastFleet().then((kept) => kept && fleet.restore(kept)), RECALLED_AFTER_MS);
     const keep = (): void => {
       const kept = fleet.streamAge().lost ? null : fleet.kept();
       if (kept) void keepFleet(kept);
@@ -61,6 +63,7 @@ function useKept(me: Me | null | undefined, fleet: Fleet): void {
     const first = window.setTimeout(keep, 2_000);
     const timer = window.setInterval(keep, KEEP_EVERY_MS);
     return () => {
+      window.clearTimeout(recall);
       window.clearTimeout(first);
       window.clearInterval(timer);
     };
@@ -71,7 +74,7 @@ function useKept(me: Me | null | undefined, fleet: Fleet): void {
 async function whoIsThere(): Promise<Me | null> {
   try {
     const me = await get<Me>("/v1/ops/sign-ins/current");
-    await keepFor(me);
+    void keepFor(me);
     return me;
   } catch (error) {
     if (error instanceof ApiError && error.status < 500) return forget().then(() => null);
@@ -85,7 +88,7 @@ function App() {
   const fleet = useMemo(() => new Fleet(), []);
   useEffect(() => {
     fleet.ask();
-    startWorker();
+    window.setTimeout(startWorker, WORKER_AFTER_MS);
     void whoIsThere().then(setMe);
     return onSignedOut(() => void forget().then(() => setMe(null)));
   }, []);
@@ -96,7 +99,7 @@ function App() {
     return () => fleet.close();
   }, [me?.operator_id]);
   if (me === undefined) return <p class="wait" role="status">One moment</p>;
-  if (me === null) return <SignIn onSignedIn={(found) => void keepFor(found).then(() => setMe(found))} />;
+  if (me === null) return <SignIn onSignedIn={(found) => (void keepFor(found), setMe(found))} />;
   return (
     <div class="frame" onClick={follow}>
       <header>

@@ -8,13 +8,13 @@ import { AuditPage } from "./audit";
 import { DevicePage } from "./device";
 import type { Fleet } from "./fleet";
 import { FleetPage } from "./fleet_page";
+import { LabelsPage } from "./labels";
 import { MoneyPage } from "./money";
 import { AccountPage, PostingsPage } from "./money_postings";
+import { ScanPage } from "./scan";
 import { TariffsPage } from "./tariffs";
 import { UsePage } from "./use";
 import { VisitsPage } from "./visits";
-import { LabelsPage } from "./labels";
-import { ScanPage } from "./scan";
 
 // What a page gets: who looks at it, the fleet as it is kept up to date, and the address with its groups.
 export interface Visit {

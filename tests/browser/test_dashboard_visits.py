@@ -146,3 +146,75 @@ async def test_on_a_phone_the_queue_fits_and_can_be_read(
     await entry(page, name).get_by_role("button", name=f"Done {name}").click()
     await expect(page.get_by_label("What was done")).to_be_focused()
     assert (await violations(page), await overflow_px(page)) == ([], 0)
+
+
+async def test_an_alert_is_found_acknowledged_and_muted_and_who_is_late_sees_why(
+    house: BrowserHouse, people: dict[str, str], phone: GetPhone
+) -> None:
+    first = await signed_in(phone, people["technician"], "/ops/alerts")
+    page, name = first.page, f"bike {house.bikes[1].number}"
+    await expect(page.locator("tbody tr")).to_have_count(2)  # the site, for its pods too, and the jam
+    await page.get_by_role("link", name="its devices").click()
+    await expect(page.locator("tbody tr")).to_have_count(3)
+    await page.go_back()
+    await page.get_by_label("What").select_option(label="The lock is jammed")
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await expect(page.locator("tbody tr")).to_contain_text("not acknowledged")
+    assert (await violations(page), await overflow_px(page)) == ([], 0)
+    await page.get_by_role("link", name="The lock is jammed").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("The lock is jammed")
+    await expect(page.get_by_role("link", name=name)).to_be_visible()
+
+    second = await signed_in(phone, people["operator"], page.url.removeprefix(house.page_url))
+    await second.page.get_by_role("button", name="Mute").click()
+    await second.page.get_by_label("Reason").fill("a new lock comes tomorrow")
+    await page.get_by_role("button", name="Acknowledge").press("Enter")
+    await page.get_by_role("button", name="Acknowledge now").press("Enter")
+    await expect(page.get_by_text("✓ acknowledged", exact=True)).to_be_visible()
+    await second.page.get_by_role("button", name="Mute now").click()
+    await expect(second.page.get_by_text("It has changed since you looked")).to_contain_text("✓ acknowledged")
+    second.faults.clear()
+
+    await second.page.get_by_role("button", name="Mute").click()
+    await second.page.get_by_label("For how long").select_option(label="a day")
+    await second.page.get_by_label("Reason").fill("a new lock comes tomorrow")
+    await second.page.get_by_role("button", name="Mute now").click()
+    history = second.page.locator(".history")
+    await expect(history).to_contain_text("muted by Olga: a new lock comes tomorrow")
+    await expect(history).to_contain_text("acknowledged by Tom")
+    assert (await violations(second.page), await overflow_px(second.page)) == ([], 0)
+    await first.open("/ops/visits")
+    await expect(entry(page, "Site Hall")).to_be_visible()
+    await expect(entry(page, name)).to_have_count(0)  # what is muted needs no visit
+
+    await first.open("/ops/notices?state=sent")
+    await expect(page.get_by_text("No channel is set up")).to_be_visible()
+    viewer = await signed_in(phone, people["viewer"], "/ops/alerts?muted=true", size=PHONE)
+    await viewer.page.get_by_role("link", name="The lock is jammed").click()
+    await expect(viewer.page.get_by_text("muted until")).to_be_visible()
+    await expect(viewer.page.get_by_role("main").get_by_role("button")).to_have_count(0)
+    assert (await violations(viewer.page), await overflow_px(viewer.page)) == ([], 0)
+
+
+async def test_a_view_that_is_kept_comes_back_on_the_phone_and_is_ones_own(
+    house: BrowserHouse, people: dict[str, str], phone: GetPhone
+) -> None:
+    desk = await signed_in(phone, people["viewer"], "/ops?kind=pod")
+    page = desk.page
+    await page.get_by_text("Views", exact=True).click()
+    await page.get_by_label("Keep what is shown as").fill("The pods")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("The pods is kept.")).to_be_visible()
+    assert (await violations(page), await overflow_px(page)) == ([], 0)
+
+    there = await signed_in(phone, people["viewer"], size=PHONE)
+    await there.page.get_by_text("Views (1)").click()
+    await there.page.get_by_role("link", name="The pods", exact=True).click()
+    await expect(there.page).to_have_url(f"{house.page_url}/ops?kind=pod")
+    await expect(there.page.get_by_text("3 of 7 devices")).to_be_visible()
+    assert (await violations(there.page), await overflow_px(there.page)) == ([], 0)
+    other = await signed_in(phone, people["technician"], size=PHONE)
+    await expect(other.page.get_by_text("Views", exact=True)).to_be_visible()
+    await there.page.get_by_role("button", name="Delete the view The pods").click()
+    await expect(there.page.get_by_text("The pods is deleted.")).to_be_visible()
+    await expect(there.page.get_by_text("Views", exact=True)).to_be_visible()

@@ -92,12 +92,14 @@ async def test_a_jam_is_in_the_queue_within_two_seconds_and_is_assigned_noted_an
     await expect(shown.get_by_role("button")).to_have_count(0)
     assert await violations(viewer.page) == []
 
+    await other.get_by_role("button", name=f"Note {name}").click()
     await entry(page, name).get_by_role("button", name=f"Done {name}").press("Enter")
     await page.keyboard.type("oiled the bolt")
     await page.keyboard.press("Enter")
     await expect(entry(page, name)).to_have_count(0)
     await expect(page.get_by_text(f"{name}: done.")).to_be_visible()
     await expect(entry(second.page, name)).to_have_count(0, timeout=LIVE_MS)
+    await expect(second.page.get_by_text(f"{name} is not in the queue any more")).to_be_visible()
     with closing(sqlite3.connect(house.directory / "unlatch.db")) as connection:
         audited = connection.execute(
             "SELECT action, why FROM audit WHERE subject = ? AND actor LIKE 'operator:%' ORDER BY id",
@@ -120,6 +122,8 @@ async def test_a_dead_cell_is_one_line_that_unfolds_and_a_route_leads_there(
     await site.get_by_text("3 devices are silent there").click()
     for pod in house.pods:
         await expect(site.get_by_role("link", name=f"pod {pod.number}")).to_be_visible()
+    await page.get_by_label("Grouped").select_option(label="By site")
+    await expect(page.locator(".of-site > summary")).to_contain_text(["Hall: 1 visit, 210 points", "Rack: 1 visit, "])
     await page.get_by_role("button", name="From where I am").click()
     await expect(page.locator(".legs > li")).to_have_count(2)
     await expect(page.get_by_text("2 stops,")).to_be_visible()

@@ -1,5 +1,5 @@
 // One alert: how it stands, what people did about it, what was sent on, and what can be done now.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Grave, standing, whereOf } from "./alerts";
 import { useAlertsLoaded, useColleagues, type Colleagues } from "./alerts_live";
 import { NoticeTable, type Notice } from "./alerts_notices";
@@ -66,10 +66,16 @@ function Acts({ alert, me, people, again }: { alert: Alert; me: Me; people: Coll
   const [reason, setReason] = useState("");
   const [busy, setBusy] = useState(false);
   const [outcome, setOutcome] = useState("");
+  const deeds = useRef<HTMLDivElement>(null);
   if (!alert.active) return outcome === "" ? null : <p class="outcome" role="status">{outcome}</p>;
   const bodies: Record<Verb, object> = {
     acknowledge: { reason }, assign: { assignee: to === "" ? null : to, reason }, mute: { minutes, reason }, clear: { reason },
   };
+  // What had the focus goes with the form: whoever uses the keyboard goes on beside it.
+  function close(): void {
+    (deeds.current?.querySelector<HTMLElement>("[aria-pressed=false]") ?? deeds.current)?.focus();
+    setVerb("");
+  }
   async function send(event: SubmitEvent): Promise<void> {
     event.preventDefault();
     if (verb === "") return;
@@ -78,11 +84,11 @@ function Acts({ alert, me, people, again }: { alert: Alert; me: Me; people: Coll
     try {
       await post<Alert>(`/v1/ops/alerts/${alert.id}/${verb}`, bodies[verb], { "If-Match": `"${seen}"` });
       setOutcome(`${WORDS[verb]}: done.`);
-      setVerb("");
+      close();
       setReason("");
     } catch (error) {
       const now = error instanceof ApiError ? (error.problem["alert"] as Alert | undefined) : undefined;
-      if (error instanceof ApiError && error.status === 412) setVerb(""); // whoever decided saw something else
+      if (error instanceof ApiError && error.status === 412) close(); // whoever decided saw something else
       setOutcome(`${message(error)}${now ? ` Now it is looked after by ${people.named(now.assignee)}, ${standing(now)}.` : ""}`);
     }
     setBusy(false);
@@ -92,7 +98,7 @@ function Acts({ alert, me, people, again }: { alert: Alert; me: Me; people: Coll
   return (
     <section aria-labelledby="acts">
       <h2 id="acts">Actions</h2>
-      <div class="deeds" role="group" aria-label="Actions">
+      <div class="deeds" role="group" ref={deeds} aria-label="Actions">
         {verbs.map((one) => (
           <button key={one} type="button" aria-pressed={verb === one} onClick={() => (setSeen(alert.version), setOutcome(""), setVerb(verb === one ? "" : one))}>{WORDS[one]}</button>
         ))}

@@ -1,5 +1,5 @@
 // What needs a person on the spot, the costliest for riders first, and the way that a van takes through it.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { useAlertsLoaded, useColleagues, type Colleagues } from "./alerts_live";
 import { inWords, VISIT_KINDS } from "./alerts_words";
 import { covers, type Me } from "./api";
@@ -16,7 +16,7 @@ const SHOWN_AT_FIRST = 100;
 const SHOWN_MOST = 500; // MAX_PAGE of session_service/visits/endpoints.py
 
 // The address says which visits are looked at; "me" is whoever looks, so that each can be sent the same one.
-const NAMES = ["site", "kind", "assignee", "stops", "from"] as const;
+const NAMES = ["site", "kind", "assignee", "by", "stops", "from"] as const;
 type Wanted = Record<(typeof NAMES)[number], string>;
 
 function wantedOf(search: string): Wanted {
@@ -42,10 +42,27 @@ export function VisitsPage({ me, fleet, search }: { me: Me; fleet: Fleet; search
   const [limit, setLimit] = useState(SHOWN_AT_FIRST);
   const [said, say] = useState("");
   const people = useColleagues();
+  const heading = useRef<HTMLHeadingElement>(null);
+  const tell = (words: string): void => {
+    say(words);
+    if (words !== "") heading.current?.focus(); // the entry that had the focus is gone
+  };
   const query = asked(wanted, me);
   query.set("limit", String(limit));
   const loaded = useAlertsLoaded<{ total: number; visits: Visit[] }>(`/v1/ops/visits?${query.toString()}`, fleet);
-  useEffect(() => say(""), [search]);
+  const forms = useRef(new Map<string, string>()); // visits about which somebody writes, by id, with their names
+  useEffect(() => {
+    say("");
+    forms.current.clear();
+  }, [search]);
+  useEffect(() => {
+    const listed = new Set(loaded.value?.visits.map((visit) => visit.id));
+    for (const [id, name] of forms.current) {
+      if (listed.has(id)) continue;
+      forms.current.delete(id);
+      tell(`${name} is not in the queue any more: somebody has seen to it, or it mended itself.`);
+    }
+  }, [loaded.value]);
   const visits = loaded.value?.visits ?? [];
   const total = loaded.value?.total ?? 0;
   const chosen = new Set(wanted.stops.split(",").filter((id) => id !== ""));
@@ -56,22 +73,28 @@ export function VisitsPage({ me, fleet, search }: { me: Me; fleet: Fleet; search
     else next.delete(id);
     change({ stops: [...next].join(",") });
   }
+  const line = (visit: Visit) => (
+    <VisitEntry key={visit.id} visit={visit} me={me} people={people} chosen={chosen.has(visit.id)}
+      mayAct={covers(me.role, "technician")} fleet={fleet}
+      onChosen={(on) => choose(visit.id, on)} onDone={(words) => (tell(words), loaded.again())}
+      onForm={(open) => void (open ? forms.current.set(visit.id, nameOf(visit, fleet)) : forms.current.delete(visit.id))} />
+  );
   return (
     <main class="page visits">
-      <h1>Needs a visit</h1>
+      <h1 ref={heading} tabIndex={-1}>Needs a visit</h1>
       <VisitFilters wanted={wanted} sites={choices(fleet.lines.values()).sites} people={people} me={me} onChange={change} />
       <Fault of={loaded} />
       <p class="count" role="status">{loaded.value ? counted(total) : "Loading"}</p>
       <p class="outcome" role="status">{said}</p>
       <RoutePlan wanted={wanted} query={asked(wanted, me)} chosen={[...chosen]} visits={visits} fleet={fleet} onChange={change} />
-      <ol class="queue">
-        {visits.map((visit) => (
-          <VisitEntry key={visit.id} visit={visit} me={me} people={people} chosen={chosen.has(visit.id)}
-            mayAct={covers(me.role, "technician")} fleet={fleet}
-            onChosen={(on) => choose(visit.id, on)} onDone={(words) => (say(words), loaded.again())}
-            onGone={() => say(`${nameOf(visit, fleet)} is not in the queue any more: somebody has seen to it, or it mended itself.`)} />
-        ))}
-      </ol>
+      {wanted.by === "site"
+        ? bySite(visits).map(({ site, of, points }) => (
+          <details key={site} class="of-site" open>
+            <summary>{site === "" ? "No site" : site}: {of.length} {of.length === 1 ? "visit" : "visits"}, {points} points</summary>
+            <ol class="queue">{of.map(line)}</ol>
+          </details>
+        ))
+        : <ol class="queue">{visits.map(line)}</ol>}
       {visits.length < total && limit < SHOWN_MOST && (
         <button type="button" onClick={() => setLimit(SHOWN_MOST)}>Show {Math.min(total, SHOWN_MOST) - visits.length} more</button>
       )}
@@ -82,6 +105,24 @@ export function VisitsPage({ me, fleet, search }: { me: Me; fleet: Fleet; search
 
 const counted = (total: number): string =>
   total === 0 ? "Nothing needs a visit." : `${total} ${total === 1 ? "visit" : "visits"}, the costliest for riders first`;
+
+interface OfSite {
+  site: string;
+  of: Visit[];
+  points: number;
+}
+
+// The sites, that with the most points first; within each the order stays.
+function bySite(visits: readonly Visit[]): OfSite[] {
+  const sites = new Map<string, OfSite>();
+  for (const visit of visits) {
+    const found = sites.get(visit.site) ?? { site: visit.site, of: [], points: 0 };
+    found.of.push(visit);
+    found.points += visit.score;
+    sites.set(visit.site, found);
+  }
+  return [...sites.values()].sort((a, b) => b.points - a.points);
+}
 
 interface Asking {
   wanted: Wanted;
@@ -118,6 +159,13 @@ function VisitFilters({ wanted, sites, people, me, onChange }: Asking) {
           <option value="me">I</option>
           <option value="nobody">Nobody yet</option>
           {others.map((one) => <option key={one.operator_id} value={one.operator_id}>{one.name}</option>)}
+        </select>
+      </label>
+      <label>
+        Grouped
+        <select value={wanted.by} onChange={(event) => onChange({ by: event.currentTarget.value })}>
+          <option value="">Not, the costliest first</option>
+          <option value="site">By site</option>
         </select>
       </label>
       <button type="button" disabled={!active} onClick={() => onChange({ site: "", kind: "", assignee: "" })}>Clear</button>

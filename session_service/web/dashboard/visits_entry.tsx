@@ -1,5 +1,5 @@
 // One line of the queue: what is wrong there, since when and who goes, with what can be done about it.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import type { Colleagues } from "./alerts_live";
 import { inWords, SEVERITIES, SEVERITY_SIGN, type Alert } from "./alerts_words";
 import { ApiError, post, type Me } from "./api";
@@ -42,12 +42,12 @@ interface Asked {
   mayAct: boolean;
   onChosen: (on: boolean) => void;
   onDone: (words: string) => Promise<void> | undefined;
-  onGone: () => void;
+  onForm: (open: boolean) => void; // one of its forms has been opened, or shut
 }
 
 type Form = "assign" | "note" | "done";
 
-export function VisitEntry({ visit, me, people, fleet, chosen, mayAct, onChosen, onDone, onGone }: Asked) {
+export function VisitEntry({ visit, me, people, fleet, chosen, mayAct, onChosen, onDone, onForm }: Asked) {
   const name = nameOf(visit, fleet);
   const mine = visit.assignee === me.operator_id;
   const severity = SEVERITIES.find((one) => visit.alerts.some((alert) => alert.severity === one)) ?? "major";
@@ -78,7 +78,7 @@ export function VisitEntry({ visit, me, people, fleet, chosen, mayAct, onChosen,
         </ul>
       )}
       {visit.device_id === null && <Members visit={visit} fleet={fleet} />}
-      {mayAct && <Deeds visit={visit} name={name} mine={mine} me={me} people={people} onDone={onDone} onGone={onGone} />}
+      {mayAct && <Deeds visit={visit} name={name} mine={mine} me={me} people={people} onDone={onDone} onForm={onForm} />}
     </li>
   );
 }
@@ -120,31 +120,35 @@ function MemberList({ id, fleet }: { id: string; fleet: Fleet }) {
   );
 }
 
-type DeedsAsked = Pick<Asked, "visit" | "me" | "people" | "onDone" | "onGone"> & { name: string; mine: boolean };
+type DeedsAsked = Pick<Asked, "visit" | "me" | "people" | "onDone" | "onForm"> & { name: string; mine: boolean };
 
-function Deeds({ visit, name, mine, me, people, onDone, onGone }: DeedsAsked) {
+function Deeds({ visit, name, mine, me, people, onDone, onForm }: DeedsAsked) {
   const [form, setForm] = useState<Form | "">("");
   const [seen, setSeen] = useState<Visit>(visit); // as it was when the form was opened: the action carries its version
   const [outcome, setOutcome] = useState("");
-  const open = useRef(false);
-  open.current = form !== "";
-  useEffect(() => () => void (open.current && onGone()), []);
+  const deeds = useRef<HTMLDivElement>(null);
   function toggle(which: Form): void {
     setSeen(visit);
     setOutcome("");
     setForm(form === which ? "" : which);
+    onForm(form !== which);
+  }
+  // What had the focus goes with the form: whoever uses the keyboard goes on beside it.
+  function close(): void {
+    if (form !== "") deeds.current?.querySelector<HTMLElement>("[aria-expanded=true]")?.focus();
+    setForm("");
+    onForm(false);
   }
   async function send(verb: string, body: object, words: string, version: string): Promise<void> {
     setOutcome("");
     try {
       await post(`/v1/ops/visits/${visit.id}/${verb}`, body, verb === "notes" ? {} : { "If-Match": `"${version}"` });
-      open.current = false;
-      setForm("");
+      close();
       setOutcome(words);
       await onDone(verb === "done" ? words : "");
     } catch (error) {
       setOutcome(`${message(error)}${nowIs(error, people)}`);
-      if (error instanceof ApiError && error.status === 412) setForm(""); // whoever decided saw something else
+      if (error instanceof ApiError && error.status === 412) close(); // whoever decided saw something else
       await onDone("");
     }
   }
@@ -154,7 +158,7 @@ function Deeds({ visit, name, mine, me, people, onDone, onGone }: DeedsAsked) {
   );
   return (
     <>
-      <div class="deeds" role="group" aria-label={`What to do about ${name}`}>
+      <div class="deeds" role="group" ref={deeds} aria-label={`What to do about ${name}`}>
         {mine
           ? <button type="button" onClick={() => void assign(null, "Nobody goes there now.", visit.version)}>I do not go there<span class="unseen"> to {name}</span></button>
           : <button type="button" onClick={() => void assign(me.operator_id, "It is yours.", visit.version)}>I go there<span class="unseen"> to {name}</span></button>}

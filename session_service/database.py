@@ -31,6 +31,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import Field, SQLModel
 
@@ -57,10 +58,11 @@ _CHANGED: Final = "unlatch_changed"
 def may_pass(error: BaseException) -> bool:
     """Return whether a unit of work failed for what is around it, so that the same one may succeed in a moment.
 
-    The server is away, restarts, is full, or let another transaction go first. Through asyncpg most of these are no
-    ``OperationalError`` but a bare ``DBAPIError``, as a trigger's refusal is too: only the code tells them apart.
+    The server is away, restarts, is full, or let another transaction go first; or all connections are in use. Through
+    asyncpg most of these are no ``OperationalError`` but a bare ``DBAPIError``, as a trigger's refusal is too: only the
+    code tells them apart.
     """
-    if isinstance(error, OperationalError | InterfaceError | OSError):
+    if isinstance(error, OperationalError | InterfaceError | NoConnectionError | OSError):
         return True
     code = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
     return code is not None and code[:2] in PASSING_SQLSTATES
@@ -167,6 +169,8 @@ class PostgresDatabase(Database):
             hide_parameters=True,
             connect_args={"prepared_statement_cache_size": 500},
         )
+        # By itself each statement would see what was committed before it. The level goes with BEGIN, for nothing.
+        self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     async def write(self, work: Work[T]) -> T:  # noqa: D102
         with metrics.WRITES_WAITING.track_inprogress(), metrics.WRITE_SECONDS.time():
@@ -177,7 +181,7 @@ class PostgresDatabase(Database):
         return result
 
     async def read(self, work: Work[T]) -> T:  # noqa: D102
-        async with self._engine.connect() as connection:
+        async with self._reader.connect() as connection:
             return await connection.run_sync(work)
 
     async def close(self) -> None:  # noqa: D102
@@ -266,6 +270,7 @@ class SqliteDatabase(Database):
             transaction = self._writer.begin()
             for unit in group:
                 unit.run(self._writer, alone=len(group) == 1)
+                self._ensure_begun(unit)
             if all(unit.error for unit in group):
                 transaction.rollback()
                 return
@@ -277,6 +282,19 @@ class SqliteDatabase(Database):
             self._writer.rollback()
             for unit in group:
                 unit.error = unit.error or error
+
+    def _ensure_begun(self, unit: _Unit) -> None:
+        """See that a unit's error has undone that unit alone. On a full or failing disk SQLite undoes those before too.
+
+        What came after would then be committed by itself, and the units before be told that they are durable.
+
+        Raises:
+            OperationalError: nothing of the group is left.
+        """
+        driver = cast("sqlite3.Connection", self._writer.connection.dbapi_connection)
+        if unit.error is not None and not driver.in_transaction:
+            undone = sqlite3.OperationalError("SQLite has undone all that was to be committed together")
+            raise OperationalError(None, None, undone) from unit.error
 
     async def _commit(self, transaction: RootTransaction, *, alone: bool) -> None:
         """Commit: in a thread if others wait or the disk has been slow lately, for handing over takes a while too."""

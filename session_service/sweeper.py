@@ -15,6 +15,7 @@ from session_service import idempotency, metrics
 from session_service.commands import service as commands
 from session_service.commands.dispatcher import Dispatcher
 from session_service.context import Context
+from session_service.database import may_pass
 from session_service.devices import service as devices
 from session_service.fleet.gateway import Gateway
 from session_service.presence import repository as presence
@@ -73,7 +74,13 @@ class Sweeper:
         metrics.SWEEP_DUE.set(len(due))
         for session_id, device_id in due:
             unit = partial(self._sessions.sweep_one, session_id=session_id, device_id=device_id)
-            await self._gateway.announce(await self._context.database.write(unit))
+            try:
+                await self._gateway.announce(await self._context.database.write(unit))
+            except Exception as error:
+                if may_pass(error):
+                    raise
+                # A mistake of ours about one session must not let all others, and what else is due, wait for ever.
+                logger.exception("session not swept session=%s", session_id)
 
     def _give_up_commands(self, connection: Connection) -> None:
         before_ms = self._context.clock.now_ms() - self._context.settings.report_patience_ms

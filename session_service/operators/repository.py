@@ -26,6 +26,7 @@ _COUNT: Final = {
 _BY_TOKEN: Final = select(_OPERATOR).where(_OPERATOR.c.token_sha256 == bindparam("sha256_"))
 _BY_NAME: Final = select(_OPERATOR).where(_OPERATOR.c.name == bindparam("name_"))
 _BY_ID: Final = select(_OPERATOR).where(_OPERATOR.c.id == bindparam("operator_"))
+_LOCKED: Final = _BY_ID.with_for_update(key_share=True)
 _SIGN_IN_BY_TOKEN: Final = select(_SIGN_IN).where(
     _SIGN_IN.c.token_sha256 == bindparam("sha256_"), _SIGN_IN.c.ended_at_ms.is_(None)
 )
@@ -55,6 +56,11 @@ def names_of(connection: Connection, operator_ids: Collection[str]) -> dict[str,
     """Return the names of operators by their ids."""
     statement = select(_OPERATOR.c.id, _OPERATOR.c.name).where(_OPERATOR.c.id.in_(operator_ids))
     return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def locked(connection: Connection, operator_id: str) -> Operator | None:
+    """Return the operator of an id, whom nobody else changes until the transaction ends."""
+    return first(connection, Operator, _LOCKED, operator_=operator_id)
 
 
 def all_of_them(connection: Connection) -> list[Operator]:

@@ -67,7 +67,7 @@ def begin(connection: Connection, operator: Operator, tried: Try, box: Fernet, s
     Raises:
         SignInFailedError: the code is wrong or used, or the operator is not as before the password was checked.
     """
-    now = repository.by_id(connection, operator.id)
+    now = repository.locked(connection, operator.id)  # or a password that is being changed would not end this one
     if now is None or now.revoked_at_ms is not None or now.password_hash != operator.password_hash:
         raise tried.failed()
     if not _code_is_right(connection, now, tried, box):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 
@@ -10,10 +11,12 @@ from session_service.access import Role
 from session_service.clock import new_id
 from session_service.database import Database
 from session_service.errors import NotSignedInError
-from session_service.operators import repository, service, tokens, totp
+from session_service.operators import repository, service, sign_ins, tokens, totp
 from session_service.operators.errors import NameTakenError, UnknownOperatorError
+from session_service.operators.lockout import Keys
 from session_service.operators.model import Operator, SignIn
 from session_service.operators.service import IDLE_END_MS, LONGEST_MS, By, OperatorIdentity
+from session_service.operators.sign_ins import Try
 from session_service.settings import DEFAULT_CELL
 
 NOW_MS = 1_790_000_000_000
@@ -199,3 +202,22 @@ def test_each_change_is_audited_once(connection: Connection) -> None:
         ("cli:me", "operator.role viewer", "Ada: a test"),
         ("cli:me", "operator.revoke", "Ada: a test"),
     ]
+
+
+async def test_no_sign_in_with_the_old_password_outlives_the_new_one(database: Database) -> None:
+    """Both at once: who signs in has read the old one and not committed yet when the new one ends the sign-ins."""
+    await database.write(lambda c: service.add_person(c, "Ada", "old", None, LATER))
+    tried = Try("Ada", None, Keys("place", "name", "name here"), NOW_MS)
+
+    def begin(connection: Connection) -> SignIn:
+        begun = sign_ins.begin(connection, ada(connection), tried, BOX, "0" * 64)
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_sleep(0.3)"))
+        return begun
+
+    async def change() -> None:
+        await asyncio.sleep(0.1)
+        await database.write(lambda c: service.set_password(c, ada(c), "new", LATER))
+
+    await asyncio.gather(database.write(begin), change())
+    assert await database.read(lambda c: repository.sign_in_by_token(c, "0" * 64)) is None

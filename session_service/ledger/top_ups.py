@@ -38,7 +38,8 @@ def create(connection: Connection, rider: RiderIdentity, amount_minor: int, prov
     if not rules.MIN_TOP_UP_MINOR <= amount_minor <= rules.MAX_TOP_UP_MINOR:
         msg = f"a top-up is {rules.MIN_TOP_UP_MINOR} to {rules.MAX_TOP_UP_MINOR}, not {amount_minor}"
         raise ValueError(msg)
-    wallet = service.wallet_of(connection, rider.id, rider.nonce)
+    service.lock_wallet(connection, rider.id)  # one after the other with other wishes and the rider's erasure,
+    wallet = service.wallet_of(connection, rider.id, rider.nonce)  # and then what those have committed is seen
     if repository.pending_top_ups(connection, rider.id, at_ms - PENDING_MS) >= PENDING_MAX:
         msg = (
             f"Pay one of the {PENDING_MAX} that you have begun (GET /v1/wallet/top-ups/ID), or wait until they expire."

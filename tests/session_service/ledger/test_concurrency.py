@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from sqlalchemy import Connection
+import pytest
+from sqlalchemy import Connection, text
 
+from session_service.accounts import service as accounts
 from session_service.database import Database
-from session_service.errors import Problem
+from session_service.errors import NotSignedInError, Problem
 from session_service.ledger import service, top_ups
-from session_service.ledger.errors import HoldEndedError, InsufficientFundsError
+from session_service.ledger.errors import HoldEndedError, InsufficientFundsError, TooManyTopUpsError
 from session_service.ledger.payments import PaymentEvent, PaymentResult
 from tests.session_service.ledger.wallets import NOW_MS, figures, hold, in_order, rider_with, settle
 
@@ -80,3 +82,27 @@ async def test_a_webhook_repeated_at_once_credits_once(database: Database) -> No
     )
     assert await database.read(lambda c: figures(c, rider)) == (2_000, 0, 0)
     assert await database.read(in_order)
+
+
+async def test_of_many_payments_begun_at_once_no_more_wait_than_may(database: Database) -> None:
+    rider = await database.write(rider_with)
+    begun = (database.write(lambda c: top_ups.create(c, rider, 1_000, "sandbox", NOW_MS)) for _ in range(12))
+    outcomes = await asyncio.gather(*begun, return_exceptions=True)
+    assert sum(isinstance(outcome, TooManyTopUpsError) for outcome in outcomes) == 12 - top_ups.PENDING_MAX
+
+
+async def test_no_payment_is_begun_while_the_account_ends(database: Database) -> None:
+    """What arrived for it would be in the wallet of nobody."""
+    rider = await database.write(rider_with)
+
+    def end(connection: Connection) -> None:
+        accounts.erase(connection, rider, None, None, NOW_MS)
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_sleep(0.3)"))
+
+    async def begin() -> None:
+        await asyncio.sleep(0.1)
+        with pytest.raises(NotSignedInError):
+            await database.write(lambda c: top_ups.create(c, rider, 1_000, "sandbox", NOW_MS))
+
+    await asyncio.gather(database.write(end), begin())

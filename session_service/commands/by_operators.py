@@ -14,10 +14,11 @@ from session_service import audit
 from session_service.approvals import service as approvals
 from session_service.approvals.model import Approval
 from session_service.approvals.service import By
-from session_service.commands import repository, service
+from session_service.commands import service
 from session_service.commands.errors import DeviceOfflineError
 from session_service.commands.model import CommandRow
 from session_service.commands.service import Moment, Order
+from session_service.devices import repository as registry
 from session_service.devices import service as devices
 from session_service.devices.model import Kind
 from session_service.devices.service import Seen
@@ -88,7 +89,7 @@ def may_be_occupied(seen: Seen) -> bool:
 
 
 def _seen(connection: Connection, device_id: str) -> Seen:
-    repository.lock_device(connection, device_id)
+    registry.lock(connection, device_id)
     return devices.look(connection, device_id)
 
 

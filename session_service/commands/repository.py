@@ -9,18 +9,15 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from session_service.commands.model import CommandRow, CommandState, CommandTable
 from session_service.database import every, set_columns, table_of
-from session_service.devices.model import DeviceState
 from session_service.prepared import Prepared
 
 _COMMAND: Final = table_of(CommandTable)
-_STATE: Final = table_of(DeviceState)
 OPEN: Final = (CommandState.CREATED, CommandState.PUBLISHED, CommandState.ACCEPTED)
 UNSETTLED: Final = (*OPEN, CommandState.UNKNOWN)
 
 # As the indexes have it: a partial index serves a query that names the very same states, and no parameters for them.
 _IS_CREATED: Final = _COMMAND.c.state == bindparam("created_", CommandState.CREATED, literal_execute=True)
 _IS_OPEN: Final = _COMMAND.c.state.in_(bindparam("open_", OPEN, expanding=True, literal_execute=True))
-_LOCK_DEVICE: Final = select(_STATE.c.device_id).where(_STATE.c.device_id == bindparam("device_")).with_for_update()
 _INSERT: Final = Prepared(insert(_COMMAND))
 _BY_ID: Final = Prepared(select(_COMMAND).where(_COMMAND.c.id == bindparam("id_")))
 _OUTBOX: Final = (
@@ -54,12 +51,6 @@ _PUBLISHED: Final = (
 def add(connection: Connection, row: CommandRow) -> None:
     """Store a new command."""
     _INSERT.run(connection, row.model_dump())
-
-
-def lock_device(connection: Connection, device_id: str) -> None:
-    """Let nobody else begin or end a session of this device until the transaction ends."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(_LOCK_DEVICE, {"device_": device_id})
 
 
 def by_id(connection: Connection, command_id: str) -> CommandRow | None:

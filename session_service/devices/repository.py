@@ -41,6 +41,7 @@ def _insert_unless_there(target: Table) -> dict[str, Any]:
 _ADD: Final = _insert_unless_there(_DEVICE)
 _BY_ID: Final = select(_DEVICE).where(_DEVICE.c.id == bindparam("device_"))
 _STATE_OF: Final = select(_STATE).where(_STATE.c.device_id == bindparam("device_"))
+_LOCK: Final = select(_STATE.c.device_id).where(_STATE.c.device_id == bindparam("device_")).with_for_update()
 _SET_SERVICE: Final = (
     update(_DEVICE)
     .where(
@@ -86,6 +87,12 @@ def add(connection: Connection, device: Device, state: DeviceState) -> bool:
     connection.execute(_STATE.insert(), state.model_dump())
     note_changed(connection, device.id)
     return True
+
+
+def lock(connection: Connection, device_id: str) -> None:
+    """Let nobody else change a device, nor begin or end a session of it, until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK, {"device_": device_id})
 
 
 def by_id(connection: Connection, device_id: str) -> Device | None:

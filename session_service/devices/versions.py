@@ -10,11 +10,9 @@ import hashlib
 from typing import Annotated, Final
 
 from fastapi import Header
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection
 
-from session_service.database import table_of
-from session_service.devices import service
-from session_service.devices.model import DeviceState
+from session_service.devices import repository, service
 from session_service.devices.schemas import OneDeviceOut
 from session_service.devices.service import Seen
 from session_service.errors import ChangedMeanwhileError
@@ -30,9 +28,6 @@ IfMatch = Annotated[
         description="The version of the device that was seen, in quotes, as its ETag has it. Without, any will do.",
     ),
 ]
-
-_STATE: Final = table_of(DeviceState)
-_LOCK: Final = select(_STATE.c.device_id).where(_STATE.c.device_id == bindparam("device_")).with_for_update()
 
 
 def etag_of(seen: Seen) -> str:
@@ -52,7 +47,7 @@ def ensure_unchanged(
     """
     if expected is None:
         return
-    connection.execute(_LOCK, {"device_": device_id})
+    repository.lock(connection, device_id)
     seen = service.look(connection, device_id)
     if etag_of(seen) != expected:
         shown = OneDeviceOut.of(seen, now_ms, stale_after_ms).model_dump(mode="json")

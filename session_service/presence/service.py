@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from sqlalchemy import Connection
 
 from session_service import audit
+from session_service.devices import repository as registry
 from session_service.devices import service as devices
 from session_service.devices.service import By
 from session_service.limits.counting import Limits
@@ -181,6 +182,7 @@ class Presence:
             UnknownDeviceError: there is no such device.
             NoDisplayError: a code is asked for, and the display has no secret that could make one.
         """
+        registry.lock(connection, device_id)  # or a secret that is being replaced would be put back
         row = self.policy(connection, device_id)
         if wish.display_code and not row.display_version:
             msg = f"Give it one, and put it into the device: POST /v1/ops/devices/{device_id}/display-secret"
@@ -206,6 +208,7 @@ class Presence:
         Raises:
             UnknownDeviceError: there is no such device.
         """
+        registry.lock(connection, device_id)
         row = self.policy(connection, device_id)
         row.display_version += 1
         repository.set_policy(connection, row)

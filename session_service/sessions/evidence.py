@@ -124,6 +124,8 @@ def _of_unlock(  # noqa: PLR0913, PLR0917 - one rule, and all that it looks at
 
 def _unlocked(connection: Connection, clock: Clock, session: Session, because: Because) -> tuple[Change, ...]:
     state = SessionState(session.state)
+    if state is SessionState.CLOSED:
+        _stands_open(connection, session, because, f"opened for session {session.id}, which was over")
     if not allows(state, Event.UNLOCKED):
         return ()
     if state is SessionState.NOT_UNLOCKED:
@@ -145,13 +147,7 @@ def _unlocked(connection: Connection, clock: Clock, session: Session, because: B
 
 def _proven_late(connection: Connection, session: Session, because: Because) -> Change:
     """The lock did open, and the hold has been released: a person decides, and the device waits for that."""
-    other = repository.on_device(connection, session.device_id)
-    detail = f"opened for session {session.id} after its hold was released"
-    devices.open_alert(connection, session.device_id, "unlocked_after_release", detail, because.now_ms)
-    if other is None:
-        devices.set_service(
-            connection, session.device_id, Service.HELD, actor="rule:late_proof", why=detail, now_ms=because.now_ms
-        )
+    _stands_open(connection, session, because, f"opened for session {session.id} after its hold was released")
     return advance(
         connection,
         session,
@@ -161,6 +157,15 @@ def _proven_late(connection: Connection, session: Session, because: Because) -> 
         started_at_ms=because.at_ms,
         last_evidence_at_ms=because.at_ms,
     )
+
+
+def _stands_open(connection: Connection, session: Session, because: Because, detail: str) -> None:
+    """It opened for a session that has ended, as for the second of two presses; unless let again, it is held."""
+    devices.open_alert(connection, session.device_id, "unlocked_after_release", detail, because.now_ms)
+    if repository.on_device(connection, session.device_id) is None:
+        devices.set_service(
+            connection, session.device_id, Service.HELD, actor="rule:late_proof", why=detail, now_ms=because.now_ms
+        )
 
 
 def _stayed_shut(connection: Connection, session: Session, because: Because, reason: str) -> tuple[Change, ...]:

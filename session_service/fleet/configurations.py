@@ -67,9 +67,9 @@ class Configurations:
         self._after = waiting[-1].device_id if len(waiting) == AT_ONCE else ""
         if any(device.said > device.revision for device in waiting):
             await self._settle()  # a backup was put back: the next look finds revisions that those devices take
-            return
         for device in waiting:
-            await self._see_to(device)
+            if device.said <= device.revision:
+                await self._see_to(device)
 
     async def _is_any_behind(self) -> bool:
         """Look at all devices now and then: one may have been set up while the keys were being changed."""

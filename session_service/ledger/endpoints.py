@@ -27,6 +27,7 @@ from session_service.ledger.schemas import (
     WalletOut,
 )
 from session_service.operators.endpoints import InOperator
+from session_service.riders import service as riders
 from session_service.riders.endpoints import InRider
 
 TOP_UP_PAGE = "/wallet/top-ups"
@@ -101,6 +102,7 @@ async def create_refund(
         named,
         now_ms,
         lambda c: Answer.of(201, RefundOut.of(refunds.create(c, rider, wish.amount_minor, provider.name, now_ms))),
+        lambda c, _: riders.require(c, rider),
     )
     first = RefundOut.model_validate_json(bytes(stored.body))
     await Refunding(context.database, context.clock, provider, context.settings).ask(first.id)

@@ -273,6 +273,14 @@ async def test_many_requests_at_once_take_out_no_more_than_there_is(api: Api) ->
     assert sum(one.wish.amount_minor for one in api.sandbox.refunds.values()) == 600
 
 
+async def test_a_token_that_has_ended_gets_no_refund_told_again(api: Api) -> None:
+    token, key = await funded(api, 500), "key-number-one"
+    assert (await api.post("/v1/wallet/refunds", {}, token, key)).status_code == 201
+    assert (await api.post("/v1/riders/me/tokens", {}, token)).status_code == 201
+    again = await api.post("/v1/wallet/refunds", {}, token, key)
+    assert problem(again) == (401, "not-signed-in")
+
+
 @pytest.mark.parametrize("fault", [Faults(unavailable=True), Faults(forget_answer=True, mute_refunds=True)])
 async def test_what_a_crash_or_a_provider_that_is_away_left_is_asked_for_again(api: Api, fault: Faults) -> None:
     token = await funded(api, 500)

@@ -23,8 +23,8 @@ async def test_a_device_that_makes_ever_later_revisions_up_keeps_no_other_from_i
     database: Database, tmp_path: Path
 ) -> None:
     """It may be a stolen one: its signature is good, and what it says of its configuration is its own affair."""
-    make_secrets(tmp_path)
-    secrets, clock = load_secrets(tmp_path), Clock()
+    make_secrets(tmp_path / "secrets")
+    secrets, clock = load_secrets(tmp_path / "secrets"), Clock()
     ring, by = secrets.command_keys.ring, By("operator:a", "a test", clock.now_ms())
     ids = []
     for number in (1, 2):

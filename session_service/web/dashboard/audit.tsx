@@ -2,7 +2,8 @@
 import { useState } from "preact/hooks";
 import { get } from "./api";
 import { changed, change } from "./money_span";
-import { Fault, message, moment, useLoaded } from "./parts";
+import { useExactly, useSaid, Waiting } from "./money_parts";
+import { Fault, message, moment } from "./parts";
 import "./money.css";
 import "./audit.css";
 
@@ -39,7 +40,7 @@ function asked(said: URLSearchParams): string {
 }
 
 export function AuditPage({ url }: { url: URL }) {
-  const loaded = useLoaded<AuditRows>(`/v1/ops/audit?${asked(url.searchParams)}`);
+  const loaded = useExactly<AuditRows>(`/v1/ops/audit?${asked(url.searchParams)}`);
   const found = loaded.value;
   const later = url.searchParams.has("before");
   return (
@@ -49,7 +50,7 @@ export function AuditPage({ url }: { url: URL }) {
       <section aria-labelledby="rows">
         <h2 id="rows">What people and rules did, the newest first</h2>
         <Fault of={loaded} />
-        {found === null ? loaded.fault === "" && <p role="status">Loading</p> : <Rows url={url} rows={found.rows} />}
+        {found === null ? <Waiting of={loaded} /> : <Rows url={url} rows={found.rows} />}
         <p class="pages">
           {later && <a href={changed(url, { before: "" })}>The newest</a>}
           {found?.next_before != null && <a href={changed(url, { before: String(found.next_before) })}>Older ones</a>}
@@ -62,18 +63,19 @@ export function AuditPage({ url }: { url: URL }) {
 
 function Filters({ url, rows }: { url: URL; rows: AuditRow[] }) {
   const said = url.searchParams;
+  const form = useSaid(Object.fromEntries(FILTERS.map((name) => [name, said.get(name) ?? ""])));
   const people = new Map(rows.map((row) => [row.actor, row.actor_name ?? row.actor]));
   const send = (event: SubmitEvent): void => {
     event.preventDefault();
-    const form = new FormData(event.currentTarget as HTMLFormElement);
-    change(url, { ...Object.fromEntries(FILTERS.map((name) => [name, String(form.get(name) ?? "").trim()])), before: "" });
+    const wish = new FormData(event.currentTarget as HTMLFormElement);
+    change(url, { ...Object.fromEntries(FILTERS.map((name) => [name, String(wish.get(name) ?? "").trim()])), before: "" });
   };
   const field = (name: (typeof FILTERS)[number], word: string, more: object = {}) => (
-    <label>{word}<input name={name} value={said.get(name) ?? ""} autocomplete="off" maxLength={60} {...more} /></label>
+    <label>{word}<input name={name} autocomplete="off" maxLength={60} {...more} /></label>
   );
   return (
     <search class="span">
-      <form key={url.search} onSubmit={send}>
+      <form ref={form} onSubmit={send}>
         {field("actor", "Who, as operator:ID", { list: "people" })}
         <datalist id="people">{[...people].map(([id, name]) => <option key={id} value={id}>{name}</option>)}</datalist>
         {field("action", "What it begins with", { list: "actions" })}

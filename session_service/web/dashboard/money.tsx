@@ -1,10 +1,10 @@
 // Money: what was taken, given back, paid in, set aside and is owed; every figure leads to its postings.
 import { covers, type Me } from "./api";
 import { Chart } from "./chart";
-import { Amount, Choices, File, SpanForm, spanOf, type Figure } from "./money_parts";
+import { Amount, Choices, File, SpanForm, spanOf, useExactly, Waiting, type Figure } from "./money_parts";
 import { Debts, Holds, TopUps } from "./money_open";
 import { eachDay, length, named, query, type Days } from "./money_span";
-import { Fault, money, useLoaded } from "./parts";
+import { Fault, money } from "./parts";
 import { plain } from "./states";
 import "./money.css";
 
@@ -37,14 +37,14 @@ export function MoneyPage({ me, url }: { me: Me; url: URL }) {
 function TakingsOf({ url, days, opens }: { url: URL; days: Days; opens: boolean }) {
   const asked = url.searchParams.get("by") ?? "day";
   const by = WAYS.some(([way]) => way === asked) ? asked : "day";
-  const loaded = useLoaded<Takings>(`/v1/ops/reports/takings?${query(days)}&by=${by}`);
+  const loaded = useExactly<Takings>(`/v1/ops/reports/takings?${query(days)}&by=${by}`);
   const found = loaded.value;
   return (
     <section aria-labelledby="takings">
       <h2 id="takings">Takings</h2>
       <Choices label="Takings by" url={url} name="by" held={by} all={WAYS} />
       <Fault of={loaded} />
-      {found === null || found.by !== by ? <p role="status">Loading</p> : <Split found={found} days={days} opens={opens} />}
+      {found === null ? <Waiting of={loaded} /> : <Split found={found} days={days} opens={opens} />}
       <p><File href={`/v1/ops/reports/takings.csv?${query(days)}&by=${by}`}>These takings as CSV</File></p>
     </section>
   );
@@ -91,13 +91,13 @@ const BACK: Record<string, string> = {
 };
 
 function Refunds({ days, opens }: { days: Days; opens: boolean }) {
-  const loaded = useLoaded<{ currency: string; rows: Figure[] }>(`/v1/ops/reports/refunds?${query(days)}`);
+  const loaded = useExactly<{ currency: string; rows: Figure[] }>(`/v1/ops/reports/refunds?${query(days)}`);
   const found = loaded.value;
   return (
     <section aria-labelledby="refunds">
       <h2 id="refunds">Given back</h2>
       <Fault of={loaded} />
-      {found === null ? <p role="status">Loading</p> : (
+      {found === null ? <Waiting of={loaded} /> : (
         <table>
           <thead><tr><th scope="col">What</th><th scope="col" class="number">Amount</th><th scope="col" class="number">Postings</th></tr></thead>
           <tbody>

@@ -1,8 +1,8 @@
 // What is not settled: payments on which provider and ledger differ, money set aside for long, debts.
 import { useState } from "preact/hooks";
-import { Account, accountPage, Amount, Choices, File, Session, type Figure } from "./money_parts";
+import { Account, accountPage, Amount, Choices, File, Session, useExactly, Waiting, type Figure } from "./money_parts";
 import { query, type Days } from "./money_span";
-import { Fault, money, moment, useLoaded } from "./parts";
+import { Fault, money, moment } from "./parts";
 import { age, plain } from "./states";
 
 const AGES = [["3600", "1 hour"], ["86400", "1 day"], ["604800", "1 week"]] as const;
@@ -16,13 +16,13 @@ interface TopUpsOf {
 }
 
 export function TopUps({ days }: { days: Days }) {
-  const loaded = useLoaded<TopUpsOf>(`/v1/ops/reports/top-ups?${query(days)}`);
+  const loaded = useExactly<TopUpsOf>(`/v1/ops/reports/top-ups?${query(days)}`);
   const found = loaded.value;
   return (
     <section aria-labelledby="top-ups">
       <h2 id="top-ups">Top-ups against the provider</h2>
       <Fault of={loaded} />
-      {found === null ? <p role="status">Loading</p> : (
+      {found === null ? <Waiting of={loaded} /> : (
         <>
           <table>
             <thead><tr><th scope="col">As told</th><th scope="col" class="number">Amount</th><th scope="col" class="number">Payments</th></tr></thead>
@@ -84,14 +84,14 @@ interface HoldsOf {
 export function Holds({ url }: { url: URL }) {
   const older = AGES.find(([seconds]) => seconds === url.searchParams.get("held"))?.[0] ?? LONG_S;
   const [after, setAfter] = useState("");
-  const loaded = useLoaded<HoldsOf>(`/v1/ops/reports/holds?older_than_s=${older}${after === "" ? "" : `&after=${after}`}`);
+  const loaded = useExactly<HoldsOf>(`/v1/ops/reports/holds?older_than_s=${older}${after === "" ? "" : `&after=${after}`}`);
   const found = loaded.value;
   return (
     <section aria-labelledby="holds">
       <h2 id="holds">Holds open too long</h2>
       <Choices label="Open for longer than" url={url} name="held" held={older} all={AGES} />
       <Fault of={loaded} />
-      {found === null ? <p role="status">Loading</p> : found.rows.length === 0 ? <p>None is open for longer than that.</p> : (
+      {found === null ? <Waiting of={loaded} /> : found.rows.length === 0 ? <p>None is open for longer than that.</p> : (
         <div class="wide" role="region" aria-label="Open holds" tabIndex={0}>
           <table>
             <thead><tr><th scope="col">Session</th><th scope="col">Which is</th><th scope="col" class="number">Set aside</th><th scope="col">Open for</th><th scope="col">Wallet</th></tr></thead>
@@ -125,13 +125,13 @@ interface DebtsOf {
 
 export function Debts() {
   const [after, setAfter] = useState("");
-  const loaded = useLoaded<DebtsOf>(`/v1/ops/reports/debts${after === "" ? "" : `?after=${after}`}`);
+  const loaded = useExactly<DebtsOf>(`/v1/ops/reports/debts${after === "" ? "" : `?after=${after}`}`);
   const found = loaded.value;
   return (
     <section aria-labelledby="debts">
       <h2 id="debts">Debts</h2>
       <Fault of={loaded} />
-      {found === null ? <p role="status">Loading</p> : found.riders === 0 ? <p>Nobody owes anything.</p> : (
+      {found === null ? <Waiting of={loaded} /> : found.riders === 0 ? <p>Nobody owes anything.</p> : (
         <>
           <p class="big">{found.riders === 1 ? "1 rider owes" : `${found.riders.toLocaleString()} riders owe`} {money(found.total_minor, found.currency)}</p>
           <div class="wide" role="region" aria-label="Debts by rider" tabIndex={0}>
@@ -148,10 +148,10 @@ export function Debts() {
               </tbody>
             </table>
           </div>
-          <Next after={after} next={found.next_after} go={setAfter} />
-          <p><File href="/v1/ops/reports/debts.csv">All debts as CSV</File></p>
         </>
       )}
+      <Next after={after} next={found?.next_after ?? null} go={setAfter} />
+      <p><File href="/v1/ops/reports/debts.csv">All debts as CSV</File></p>
     </section>
   );
 }

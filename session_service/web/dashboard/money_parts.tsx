@@ -1,13 +1,36 @@
 // What the pages about money share: a form for days, choices that are links, figures with their postings.
 import type { ComponentChildren } from "preact";
-import { money } from "./parts";
+import { useEffect, useRef } from "preact/hooks";
+import { money, useLoaded, type Loaded } from "./parts";
 import { change, changed, daysOf, usualSpans, type Days } from "./money_span";
+
+// As `useLoaded`, but nothing rather than what is true of another span: an amount under the wrong days misleads.
+export function useExactly<T>(path: string): Loaded<T> {
+  const loaded = useLoaded<T>(path);
+  return loaded.from === path ? loaded : { ...loaded, value: null };
+}
+
+export function Waiting({ of }: { of: Loaded<unknown> }) {
+  return of.value === null && of.fault === "" ? <p role="status">Loading</p> : null;
+}
 
 export interface Figure {
   key: string;
   amount_minor: number;
   postings: number;
   source: string;
+}
+
+// Fields of a form that say what the address says, whenever that changes, and otherwise what a person writes into them.
+export function useSaid(said: Record<string, string>): { current: HTMLFormElement | null } {
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    for (const [name, value] of Object.entries(said)) {
+      const field = form.current?.elements.namedItem(name);
+      if (field instanceof HTMLInputElement) field.value = value;
+    }
+  }, Object.values(said));
+  return form;
 }
 
 // A form for the first and the last day, and links to the spans that people ask for most.
@@ -17,12 +40,13 @@ export function SpanForm({ url, days, most }: { url: URL; days: Days; most?: num
     const said = new FormData(event.currentTarget as HTMLFormElement);
     change(url, { from: String(said.get("from")), to: String(said.get("to")), after: "" });
   };
+  const form = useSaid({ from: days.first, to: days.last });
   const offered = usualSpans().filter(({ word }) => most === undefined || !word.startsWith("365"));
   return (
     <search class="span">
-      <form key={`${days.first}${days.last}`} onSubmit={send}>
-        <label>First day<input type="date" name="from" required value={days.first} max={days.last} /></label>
-        <label>Last day<input type="date" name="to" required value={days.last} /></label>
+      <form ref={form} onSubmit={send}>
+        <label>First day<input type="date" name="from" required /></label>
+        <label>Last day<input type="date" name="to" required /></label>
         <button type="submit">Show</button>
       </form>
       <ul class="choices" aria-label="Usual spans">

@@ -2,9 +2,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get } from "./api";
 import { Export } from "./money_export";
-import { Account, accountPage, Session } from "./money_parts";
+import { Account, accountPage, Session, useExactly, Waiting } from "./money_parts";
 import { daysOf, length, named } from "./money_span";
-import { Fault, message, money, moment, useLoaded } from "./parts";
+import { Fault, message, money, moment } from "./parts";
 import { plain } from "./states";
 import "./money.css";
 
@@ -51,7 +51,7 @@ export function PostingsPage({ url }: { url: URL }) {
 }
 
 function Postings({ asked }: { asked: string }) {
-  const first = useLoaded<PostingsPageOf>(`/v1/ops/reports/postings?${asked}&limit=${PAGE}&total=true`);
+  const first = useExactly<PostingsPageOf>(`/v1/ops/reports/postings?${asked}&limit=${PAGE}&total=true`);
   const [more, setMore] = useState<{ rows: Posting[]; next: string | null }>({ rows: [], next: null });
   const [fault, setFault] = useState("");
   const table = useRef<HTMLDivElement>(null);
@@ -72,7 +72,7 @@ function Postings({ asked }: { asked: string }) {
     <section aria-labelledby="postings">
       <h2 id="postings">Postings</h2>
       <Fault of={first} />
-      {value === null ? <p role="status">Loading</p> : (
+      {value === null ? <Waiting of={first} /> : (
         <>
           {value.total !== null && (
             <p class="big" id="sum">Together {money(value.total.amount_minor, value.total.currency)} in {value.total.postings.toLocaleString()} postings</p>
@@ -113,7 +113,7 @@ interface Statement {
 }
 
 export function AccountPage({ id }: { id: string }) {
-  const loaded = useLoaded<Statement>(`/v1/ops/ledger/accounts/${encodeURIComponent(id)}`);
+  const loaded = useExactly<Statement>(`/v1/ops/ledger/accounts/${encodeURIComponent(id)}`);
   const found = loaded.value;
   return (
     <main class="page money">
@@ -122,7 +122,7 @@ export function AccountPage({ id }: { id: string }) {
       <section aria-labelledby="entries">
         <h2 id="entries">Postings, the newest first</h2>
         <Fault of={loaded} />
-        {found === null ? loaded.fault === "" && <p role="status">Loading</p> : (
+        {found === null ? <Waiting of={loaded} /> : (
           <>
             <p class="big">Balance {money(found.balance_minor, found.currency)}</p>
             <div class="wide" role="region" aria-label="Postings of this account" tabIndex={0}>

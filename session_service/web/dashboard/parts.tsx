@@ -19,6 +19,7 @@ export const message = (error: unknown): string =>
 
 export interface Loaded<T> {
   value: T | null;
+  from: string; // the path that the value was read from: for a moment after a change not the one that is asked for
   tag: string; // the version that an action on it carries
   fault: string;
   readMs: number;
@@ -28,13 +29,13 @@ export interface Loaded<T> {
 // Something of the API, read at once, again every so many milliseconds, and when `again` is called.
 // What was read stays when a later reading fails; the page says so with `Fault`.
 export function useLoaded<T>(path: string, everyMs = 0): Loaded<T> {
-  const [state, set] = useState({ path: "", value: null as T | null, tag: "", fault: "", readMs: 0 });
+  const [state, set] = useState({ path: "", from: "", value: null as T | null, tag: "", fault: "", readMs: 0 });
   const wanted = useRef(path);
   wanted.current = path;
   const again = useCallback(async () => {
     try {
       const { value, tag } = await getTagged<T>(path);
-      if (wanted.current === path) set({ path, value, tag, fault: "", readMs: Date.now() });
+      if (wanted.current === path) set({ path, from: path, value, tag, fault: "", readMs: Date.now() });
     } catch (error) {
       if (wanted.current === path) set((before) => ({ ...before, path, fault: message(error) }));
     }

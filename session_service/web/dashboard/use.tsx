@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { HeatTable, type Heat } from "./use_heat";
 import { Choices, SpanForm, spanOf } from "./money_parts";
-import { named, query } from "./money_span";
+import { named, query, type Days } from "./money_span";
 import { Fault, money, moment, useLoaded } from "./parts";
 import { age } from "./states";
 import "./money.css";
@@ -38,30 +38,41 @@ const held = (url: URL, name: string, all: readonly (readonly [string, string])[
 
 export function UsePage({ url }: { url: URL }) {
   const days = spanOf(url);
-  const place = held(url, "place", PLACES);
-  const idle = held(url, "idle", IDLE);
-  const loaded = useLoaded<UseOf>(`/v1/ops/reports/use?${query(days)}&place=${place}&idle_h=${idle}`);
-  const found = loaded.value;
   return (
     <main class="page use">
       <h1>Use</h1>
       <SpanForm url={url} days={days} most={DAYS_MOST} />
+      <OfDays key={query(days)} url={url} days={days} />
+    </main>
+  );
+}
+
+// What is shown stays while another sort of place is asked for, so that the choice keeps the focus.
+function OfDays({ url, days }: { url: URL; days: Days }) {
+  const place = held(url, "place", PLACES);
+  const idle = held(url, "idle", IDLE);
+  const path = `/v1/ops/reports/use?${query(days)}&place=${place}&idle_h=${idle}`;
+  const loaded = useLoaded<UseOf>(path);
+  const found = loaded.value;
+  return (
+    <>
       <Fault of={loaded} />
-      {found === null ? loaded.fault === "" && <p role="status">Loading</p> : (
+      <p role="status" class="unseen">{loaded.from === path ? "" : "Loading"}</p>
+      {found !== null && (
         <>
           <Part id="turnover" word={`Turnover, ${named(days)}`}><Turnover found={found} /></Part>
           <Part id="heat" word="Starts and ends by hour and place">
             <Choices label="Places" url={url} name="place" held={place} all={PLACES} />
             <HeatTable url={url} heat={found.heat} />
           </Part>
-          <Part id="moves" word="Moves that would help"><Moves moves={found.moves} grid={place === "grid"} /></Part>
+          <Part id="moves" word="Moves that would help"><Moves moves={found.moves} grid={loaded.from.includes("place=grid")} /></Part>
           <Part id="idle" word="What nobody takes">
             <Choices label="Nobody has had it for" url={url} name="idle" held={idle} all={IDLE} />
             <Idle found={found} />
           </Part>
         </>
       )}
-    </main>
+    </>
   );
 }
 

@@ -26,6 +26,7 @@ function follow(event: MouseEvent): void {
   const link = (event.target as Element).closest("a");
   if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
   if (link.origin !== window.location.origin || !link.pathname.startsWith("/ops") || link.hasAttribute("download")) return;
+  if (link.hash !== "") return; // a place on the page that is shown
   if (link.pathname === "/ops/scan") return; // a page of its own, which may compile the reader: dashboard_pages.py
   event.preventDefault();
   go(link.pathname + link.search);

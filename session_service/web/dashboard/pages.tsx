@@ -4,7 +4,9 @@ import { AlertsPage } from "./alerts";
 import { NoticesPage } from "./alerts_notices";
 import { AlertPage } from "./alerts_one";
 import { covers, type Me, type Role } from "./api";
+import { ApprovalsPage, WaitingCount } from "./approvals_page";
 import { AuditPage } from "./audit";
+import { CasePage } from "./case_page";
 import { DevicePage } from "./device";
 import type { Fleet } from "./fleet";
 import { FleetPage } from "./fleet_page";
@@ -12,6 +14,7 @@ import { LabelsPage } from "./labels";
 import { MoneyPage } from "./money";
 import { AccountPage, PostingsPage } from "./money_postings";
 import { ScanPage } from "./scan";
+import { SessionsPage } from "./sessions_page";
 import { TariffsPage } from "./tariffs";
 import { UsePage } from "./use";
 import { VisitsPage } from "./visits";
@@ -37,6 +40,7 @@ interface Entry {
   path: RegExp;
   word?: string; // in the line at the top; a page without one is reached from another
   href?: string;
+  more?: () => ComponentChildren; // after the word, such as how many wait there
   needs: Role; // to be named there: who may do what is decided by session_service/access.py
   view: (visit: Visit) => ComponentChildren;
 }
@@ -51,6 +55,12 @@ const PAGES: readonly Entry[] = [
     path: /^\/ops\/devices\/([0-9A-HJKMNP-TV-Z]{10})$/, needs: "viewer",
     view: (visit) => <DevicePage key={visit.groups[0]} {...visit} />,
   },
+  { path: /^\/ops\/sessions$/, word: "Sessions", href: "/ops/sessions", needs: "viewer", view: (visit) => <SessionsPage {...visit} /> },
+  {
+    path: /^\/ops\/sessions\/([0-9A-HJKMNP-TV-Z]{26})$/, needs: "viewer",
+    view: ({ me, groups }) => <CasePage key={groups[0]} id={groups[0] ?? ""} me={me} />,
+  },
+  { path: /^\/ops\/approvals$/, word: "Approvals", href: "/ops/approvals", needs: "viewer", more: () => <WaitingCount />, view: (visit) => <ApprovalsPage {...visit} /> },
   { path: /^\/ops\/money$/, word: "Money", href: "/ops/money", needs: "viewer", view: ({ me, url }) => <MoneyPage me={me} url={url} /> },
   { path: /^\/ops\/money\/postings$/, needs: "operator", view: ({ url }) => <PostingsPage url={url} /> },
   { path: /^\/ops\/money\/accounts\/([^/]{1,80})$/, needs: "operator", view: ({ groups }) => <AccountPage key={groups[0]} id={plainText(groups[0] ?? "")} /> },
@@ -73,7 +83,7 @@ export function Pages({ me, path }: { me: Me; path: string }) {
   const named = PAGES.filter((one) => one.href !== undefined && covers(me.role, one.needs));
   return (
     <nav aria-label="Pages">
-      {named.map(({ href = "", word, path: own }) => <a key={href} href={href} aria-current={own.test(path) ? "page" : "false"}>{word}</a>)}
+      {named.map(({ href = "", word, path: own, more }) => <a key={href} href={href} aria-current={own.test(path) ? "page" : "false"}>{word}{more?.()}</a>)}
     </nav>
   );
 }

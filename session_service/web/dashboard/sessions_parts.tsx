@@ -52,7 +52,7 @@ export function SessionTable({ sessions, label, withDevice = true }: { sessions:
       <thead>
         <tr>
           <th scope="col">Requested</th>{withDevice && <th scope="col">Device</th>}<th scope="col">State</th>
-          <th scope="col">Ended</th><th scope="col" class="number">Fare</th>
+          <th scope="col" class="ended">Ended</th><th scope="col" class="number">Fare</th>
         </tr>
       </thead>
       <tbody>
@@ -61,7 +61,7 @@ export function SessionTable({ sessions, label, withDevice = true }: { sessions:
             <td><a href={`/ops/sessions/${one.id}`}>{moment(one.requested_at)}</a></td>
             {withDevice && <td><a href={`/ops/devices/${one.device_id}`}>{one.kind} {one.number}</a></td>}
             <td><StateWord session={one} /></td>
-            <td>{one.ended_at === null ? "–" : moment(one.ended_at)}</td>
+            <td class="ended">{one.ended_at === null ? "–" : moment(one.ended_at)}</td>
             <td class="number">{one.ended_at === null ? "–" : money(one.fare_minor, one.currency)}</td>
           </tr>
         ))}

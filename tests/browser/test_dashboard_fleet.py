@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
+from simulators.riders import Api, Rider
 from tests.support.browser import PHONE, BrowserHouse, GetPhone, Phone, overflow_px, violations
 from tests.support.desk import signed_in
 
@@ -23,6 +24,11 @@ COLUMNS: Final = [
 
 # As a link within the dashboard does.
 GO: Final = "(to) => { history.pushState(null, '', to); dispatchEvent(new PopStateEvent('popstate')); }"
+
+SET_HIDDEN: Final = """(state) => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => state === "hidden" });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 
 Row = list[Any]
 
@@ -139,3 +145,24 @@ async def test_on_a_phone_ten_thousand_are_filtered_and_fit(people: dict[str, st
     await expect(page.locator("canvas.marks")).to_have_attribute("aria-label", re.compile(f"^{number} devices,"))
     assert (await violations(page), await overflow_px(page)) == ([], 0)
     desk.faults.clear()
+
+
+async def test_a_page_that_nobody_sees_lets_its_stream_go_and_goes_on_when_it_is_seen(
+    house: BrowserHouse, people: dict[str, str], phone: GetPhone, api: Api
+) -> None:
+    desk = await signed_in(phone, people["viewer"])
+    page, bike = desk.page, house.bikes[0]
+    await page.clock.install()
+    await page.reload()
+    await expect(page.get_by_text("● Live")).to_be_visible()
+    await page.evaluate(SET_HIDDEN, "hidden")
+    await page.clock.fast_forward(31_000)
+    await expect(page.get_by_text("Connection lost")).to_be_visible()
+    rider = await Rider.join(api)
+    await rider.top_up(2_000)
+    await rider.start(bike.label)
+    row = page.get_by_role("row").filter(has_text=f"bike {bike.number}")
+    await expect(row).to_contain_text("Ready")
+    await page.evaluate(SET_HIDDEN, "visible")
+    await expect(row).to_contain_text("In use")
+    await expect(page.get_by_text("● Live")).to_be_visible()

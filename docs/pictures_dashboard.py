@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from PIL import Image
+from PIL import Image, ImageColor
 from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, expect
 from rich.console import Console
 
@@ -28,7 +29,9 @@ from tests.support.picture_city import DEVICES, PERSON, Town, town
 HERE: Final = Path(__file__).parent
 PAGE: Final = HERE / "dashboard.md"
 PICTURES: Final = HERE / "pictures"
-COLOURS: Final = 64  # of a palette: the pages have some thirty of their own, and letters have edges
+STYLES: Final = HERE.parent / "session_service/web/dashboard"
+OWN: Final = sorted(set(re.findall(r"#[0-9a-f]{6}\b", "".join(css.read_text() for css in STYLES.glob("*.css")))))
+BETWEEN: Final = 64  # colours besides the pages' own: the edges of letters
 MAX_BYTES: Final = 150_000
 DRAWN_MS: Final = 2_500  # for charts, maps and what is asked for when a page is there
 PATIENCE_MS: Final = 60_000.0
@@ -145,9 +148,18 @@ def _small(picture: bytes) -> bytes:
     """Return a picture with few colours."""
     content = io.BytesIO()
     with Image.open(io.BytesIO(picture)) as image:
-        few = image.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        few.save(content, "PNG", optimize=True)
+        whole = image.convert("RGB")
+    whole.quantize(palette=_palette(whole), dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
     return content.getvalue()
+
+
+def _palette(image: Image.Image) -> Image.Image:
+    """Return the pages' own colours, so that none is lost, and those that a picture has most of between them."""
+    between = image.quantize(BETWEEN, Image.Quantize.MEDIANCUT).getpalette() or []
+    own = [part for colour in OWN for part in ImageColor.getrgb(colour)]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette((own + between[: 3 * BETWEEN])[: 3 * 256])
+    return palette
 
 
 def page(there: Callable[[Shot], bool]) -> str:

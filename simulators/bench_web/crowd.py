@@ -9,6 +9,7 @@ missing of a city is 10,000 idle connections at the broker, some 25 KiB each, an
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import random
 import signal
@@ -39,6 +40,7 @@ from simulators.provisioning import Wish
 
 EVERY_S: Final = 30.0  # a real agent's own (device_agent.core.limits)
 STEP_S: Final = 0.05  # so often those that are due speak
+GRANT_EVERY: Final = 20  # steps: what the broker has forgotten it knows again within a second
 STEP_M: Final = 60.0  # so far a bike has gone when it is heard of again
 METRES_A_DEGREE: Final = 111_195.0
 OLD_VERSION: Final = "0.9.2"  # of the agent on every tenth device
@@ -125,7 +127,9 @@ class Crowd:
 
     async def _speak(self, client: Client) -> None:
         begun_s, said = time.perf_counter(), 0
-        while True:
+        for step in itertools.count():
+            if step % GRANT_EVERY == 0:
+                _let_carry(self._house, self._carrier)
             await asyncio.sleep(STEP_S)
             due = int((time.perf_counter() - begun_s) / EVERY_S * len(self._order))
             for number in range(said, due):
@@ -177,6 +181,7 @@ class Crowd:
 def gather(house: House, wishes: Sequence[Wish], *, changes_a_s: float, seed: int = 1) -> Crowd:
     """Register light devices, and enrol the last, which carries what all of them say; nothing speaks yet.
 
+    If the house has a fleet too, start that first: it would let the carrier connect a second time.
     ``changes_a_s``: how many heartbeats a second are to have something new to say, a place or a battery.
 
     Raises:
@@ -186,17 +191,17 @@ def gather(house: House, wishes: Sequence[Wish], *, changes_a_s: float, seed: in
     chance = random.Random(seed)
     lights = _registered(house, wishes[:-1], chance)
     [carrier] = house.provision(wishes[-1:])
-    _let_carry(house, carrier)
     own_key = load_private_file(house.devices_dir / carrier.id / KEY_FILE)
     lights.append(_light(wishes[-1], carrier.id, own_key, chance))
     return Crowd(house, carrier, lights, changes_a_s=changes_a_s, seed=seed)
 
 
 def _let_carry(house: House, carrier: Device) -> None:
-    """Allow it every device's heartbeats, until the broker's list of revoked devices changes."""
-    acl = house.broker.directory / "acl"
-    acl.write_text(f"{acl.read_text()}\nuser {carrier.id}\ntopic write u1/+/hb\n")
-    os.kill(house.broker.pid, signal.SIGHUP)
+    """Allow it every device's heartbeats; whenever the broker's lists of certificates change, that is written over."""
+    acl, granted = house.broker.directory / "acl", f"user {carrier.id}\ntopic write u1/+/hb\n"
+    if granted not in (written := acl.read_text()):
+        acl.write_text(f"{written}\n{granted}")
+        os.kill(house.broker.pid, signal.SIGHUP)
 
 
 def _registered(house: House, wishes: Sequence[Wish], chance: random.Random) -> list[Light]:

@@ -18,8 +18,9 @@ FIRST_PATIENCE_MS: Final = 4 * PATIENCE_MS  # pages are opened while everything 
 # Ready is: the count stands over the list, the list has rows, the map says that it has drawn all devices, and after
 # that a frame has been shown and the browser has nothing else to do first: a click or a key would be answered now.
 READY: Final = """(devices) => {
+  const counted = devices.toLocaleString("en");
   const there = () =>
-    document.querySelector(".count")?.textContent === `${devices} of ${devices} devices`
+    document.querySelector(".count")?.textContent === `${counted} of ${counted} devices`
     && document.querySelectorAll(".rows [role=row]").length > 5
     && document.querySelector("canvas.marks")?.getAttribute("aria-label")?.startsWith(`${devices} devices`);
   const look = () => {

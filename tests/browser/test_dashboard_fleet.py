@@ -71,7 +71,7 @@ async def large(phone: GetPhone, name: str, **options: Any) -> Phone:
     await desk.context.route("**/v1/ops/fleet", fleet)
     await desk.context.route("**/v1/ops/fleet/events*", silence)
     await desk.page.reload()
-    await expect(count(desk.page)).to_have_text(f"{DEVICES} of {DEVICES} devices")
+    await expect(count(desk.page)).to_have_text(f"{DEVICES:,} of {DEVICES:,} devices")
     return desk
 
 
@@ -104,7 +104,7 @@ async def test_each_filter_leaves_what_it_says(house: BrowserHouse, people: dict
         number = number_of(good)
         assert number > 0, search
         await page.evaluate(GO, f"/ops{search}")
-        await expect(count(page)).to_have_text(f"{number} of {DEVICES} devices")
+        await expect(count(page)).to_have_text(f"{number:,} of {DEVICES:,} devices")
         shown = f"{number} device{'' if number == 1 else 's'}"
         await expect(page.locator("canvas.marks")).to_have_attribute("aria-label", re.compile(f"^{shown},"))
     await page.get_by_role("button", name="Clear").click()
@@ -139,7 +139,7 @@ async def test_on_a_phone_ten_thousand_are_filtered_and_fit(people: dict[str, st
     await page.get_by_text("Filters").click()
     await page.get_by_label("Alert").select_option("any")
     number = number_of(lambda line: bool(line[11]))
-    await expect(count(page)).to_have_text(f"{number} of {DEVICES} devices")
+    await expect(count(page)).to_have_text(f"{number:,} of {DEVICES:,} devices")
     await page.get_by_text("Filters (1)").click()
     await page.get_by_role("button", name="Map", exact=True).click()
     await expect(page.locator("canvas.marks")).to_have_attribute("aria-label", re.compile(f"^{number} devices,"))

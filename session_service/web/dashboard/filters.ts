@@ -83,11 +83,13 @@ function sorted(found: Shown[], filter: Filter): Shown[] {
   return found.sort((a, b) => sign * (by(a, b) || a.line.number - b.line.number));
 }
 
+const UNKNOWN = 101; // percent: whose battery nobody knows comes after those that are full
+
 const ORDERS: Record<Sort, (a: Shown, b: Shown) => number> = {
   number: (a, b) => a.line.number - b.line.number,
   state: (a, b) => STATES.indexOf(a.state) - STATES.indexOf(b.state),
   site: (a, b) => (a.line.site < b.line.site ? -1 : a.line.site > b.line.site ? 1 : 0),
-  battery: (a, b) => (a.line.battery ?? -1) - (b.line.battery ?? -1),
+  battery: (a, b) => (a.line.battery ?? UNKNOWN) - (b.line.battery ?? UNKNOWN),
   seen: (a, b) => (b.line.seen ?? 0) - (a.line.seen ?? 0), // by age
   alerts: (a, b) => a.line.alerts.length - b.line.alerts.length,
 };

@@ -10,6 +10,8 @@ import { Views } from "./views";
 
 const DRAWN_EVERY_MS = 500; // as often as changes come; ages grow meanwhile too
 
+const counted = (number: number): string => number.toLocaleString("en");
+
 export function FleetPage({ fleet, search }: { fleet: Fleet; search: string }) {
   const [filter, setFilter] = useState(() => fromAddress(search));
   const [pane, setPane] = useState<"list" | "map">("list");
@@ -34,7 +36,7 @@ export function FleetPage({ fleet, search }: { fleet: Fleet; search: string }) {
       <h1 class="unseen">Fleet</h1>
       {filters}
       <div class="bar">
-        <p role="status" class="count">{fleet.ready ? `${shown.length} of ${fleet.lines.size} devices` : "Loading"}</p>
+        <p role="status" class="count">{fleet.ready ? `${counted(shown.length)} of ${counted(fleet.lines.size)} devices` : "Loading"}</p>
         <div class="panes" role="group" aria-label="What is shown">
           <button type="button" aria-pressed={pane === "list"} onClick={() => setPane("list")}>List</button>
           <button type="button" aria-pressed={pane === "map"} onClick={() => setPane("map")}>Map</button>

@@ -6,6 +6,7 @@ import type { State } from "./states";
 const CELL_PX = 56; // devices in one cell of this size are one mark
 const CELLS_ACROSS = 2 ** 22; // more than the world has at the closest zoom; its square is a whole number still
 const ALONE_FROM_ZOOM = 17; // from here on each is drawn by itself
+const OVERLAP = 0.85; // of the radii: a rim may touch a rim, but a number is always to be read
 const CLOSEST = 19;
 const MARK_PX = 7; // radius of a device
 const REACH_PX = 14; // a finger or a pointer that is so near has hit it
@@ -31,6 +32,26 @@ const polygon =
     }
     pen.closePath();
   };
+const radius = (members: number): number => (members === 1 ? MARK_PX : 12 + Math.min(14, 2 * Math.log2(members)));
+
+// Marks that would hide one another become one, the largest first; those of cells beside each other can come so near.
+function apart(marks: Mark[]): Mark[] {
+  const kept: Mark[] = [];
+  for (const mark of marks.sort((a, b) => b.members.length - a.members.length)) {
+    const under = kept.find((other) => Math.hypot(other.x - mark.x, other.y - mark.y) < OVERLAP * (other.r + mark.r));
+    if (!under) {
+      kept.push(mark);
+      continue;
+    }
+    const [one, other] = [under.members.length, mark.members.length];
+    under.x = (under.x * one + mark.x * other) / (one + other);
+    under.y = (under.y * one + mark.y * other) / (one + other);
+    for (const member of mark.members) under.members.push(member);
+    under.r = radius(one + other);
+  }
+  return kept;
+}
+
 const circle: Shape = (pen, x, y, r) => pen.arc(x, y, r, 0, 2 * Math.PI);
 const square = polygon(4, Math.PI / 4);
 const diamond = polygon(4, 0);
@@ -141,13 +162,13 @@ export class FleetMap {
         mark.members.push(shown);
       } else cells.set(key, { x, y, r: MARK_PX, members: [shown] });
     }
-    for (const mark of cells.values()) {
-      const count = mark.members.length;
-      mark.x /= count;
-      mark.y /= count;
-      if (count > 1) mark.r = 12 + Math.min(14, 2 * Math.log2(count));
+    const marks = [...cells.values()];
+    for (const mark of marks) {
+      mark.x /= mark.members.length;
+      mark.y /= mark.members.length;
+      mark.r = radius(mark.members.length);
     }
-    return [...cells.values()];
+    return alone ? marks : apart(marks);
   }
 
   #drawMark(pen: CanvasRenderingContext2D, mark: Mark, colour: (name: string) => string): void {

@@ -99,7 +99,14 @@ function Row({ row: { line, state }, index, active, nowMs }: { row: Shown; index
         {battery === null ? "–" : <span class={battery <= 20 ? "low" : ""}>{battery} %{battery <= 20 ? " ▾" : ""}</span>}
       </div>
       <div class="seen" role="gridcell">{line.seen === null ? "never" : age(nowMs - line.seen)}</div>
-      <div class="alerts" role="gridcell">{line.alerts.length === 0 ? "" : `⚠ ${line.alerts.map(plain).join(", ")}`}</div>
+      <div class="alerts" role="gridcell">
+        {line.alerts.length === 0 ? null : (
+          <>
+            <span class="full">⚠ {line.alerts.map(plain).join(", ")}</span>
+            <span class="brief">⚠ {line.alerts.length}</span>
+          </>
+        )}
+      </div>
     </div>
   );
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -54,8 +55,13 @@ async def desk(database: Database) -> AsyncIterator[Desk]:
         for number in range(ROWS):
             actor, action = (olga, "command lock") if number % 3 == 0 else ("rule:test", "command unlock")
             await database.write(
-                lambda c, n=number, who=actor, what=action: audit.record(
-                    c, at_ms=1_000 + n, actor=who, action=what, subject=f"device:{n % 5}", why=f"reason {n}"
+                partial(
+                    audit.record,
+                    at_ms=1_000 + number,
+                    actor=actor,
+                    action=action,
+                    subject=f"device:{number % 5}",
+                    why=f"reason {number}",
                 )
             )
         yield Desk(api, token, olga)

@@ -34,7 +34,7 @@ async def test_a_device_that_makes_ever_later_revisions_up_keeps_no_other_from_i
     honest, liar = ids
     published: list[str] = []
 
-    async def publish(topic: str, _payload: bytes, _qos: int, *, retain: bool = False) -> None:
+    async def publish(topic: str, payload: bytes, qos: int, *, retain: bool = False) -> None:  # noqa: ARG001
         assert retain
         published.append(topics.parse(topic)[0])
 

@@ -87,7 +87,7 @@ export function AlertTable({ alerts, fleet, people }: { alerts: Alert[]; fleet: 
               </td>
               <td>{one.first_at === null ? "" : `${age(fleet.now() - Date.parse(one.first_at))} ago`}{one.count > 1 ? <span class="small"> {one.count} times</span> : null}</td>
               <td>{standing(one)}</td>
-              <td>{one.assignee === null ? "nobody" : people.named(one.assignee)}</td>
+              <td>{one.assignee === null ? "nobody yet" : people.named(one.assignee)}</td>
             </tr>
           ))}
         </tbody>

@@ -4,7 +4,8 @@
 
 BIN := .venv/bin
 # Three workers: most machines have two cores, and some tests wait. Each worker runs a broker and a database of its own.
-PYTEST := $(BIN)/pytest -n 3 --dist loadfile
+# They take the files in our order (tests/support/order.py); xdist's begins with those that have the most tests.
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18

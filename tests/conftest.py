@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,6 +14,7 @@ import pytest_socket
 
 from broker.mosquitto.supervisor import Mosquitto
 from tests.support.cell import Cell
+from tests.support.order import spread
 from tests.support.postgres import Postgres
 from tests.support.sharing import share_authorities, share_routes
 
@@ -33,18 +36,32 @@ LEFT_OUT: Final = {
 
 
 def pytest_configure() -> None:
-    """Begin; each worker does so for itself."""
+    """Begin; each worker does so for itself. Nothing that is loaded now is ever garbage."""
+    gc.disable()
     share_authorities()
     share_routes()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what another database would only repeat."""
-    if os.environ.get("UNLATCH_EVERY_DATABASE"):
-        return
-    repeated = [item for item in items if _is_repeated(item)]
-    config.hook.pytest_deselected(items=repeated)
-    items[:] = [item for item in items if item not in set(repeated)]
+    """Leave out what another database would only repeat, and put the files in the order of ``spread``."""
+    repeated = {item for item in items if _is_repeated(item)} if not os.environ.get("UNLATCH_EVERY_DATABASE") else set()
+    config.hook.pytest_deselected(items=list(repeated))
+    by_file: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item not in repeated:
+            by_file[item.nodeid.partition("::")[0]].append(item)
+    items[:] = [item for file in spread(list(by_file)) for item in by_file[file]]
+
+
+def pytest_collection_finish() -> None:
+    """Take what is loaded out of the garbage collector's sight: no test has all of it to look through."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Show all again: libraries look at the end for what was never freed."""
+    gc.unfreeze()
 
 
 def _is_repeated(item: pytest.Item) -> bool:

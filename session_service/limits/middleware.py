@@ -20,8 +20,6 @@ from session_service.credentials import COOKIE, OPERATOR_COOKIE
 from session_service.errors import TooManyRequestsError
 from session_service.limits.counting import Limits
 from session_service.limits.table import (
-    DISPUTED,
-    DISPUTES,
     LABEL_PAGE_LIMITS,
     LABEL_PAGES,
     LABEL_START_LIMITS,
@@ -125,8 +123,6 @@ def _rules(scope: Scope) -> tuple[Limit, ...]:
     path: str = scope["path"]
     if path.startswith(LABEL_PAGES):
         return (REQUESTS, *LABEL_PAGE_LIMITS, *(LABEL_START_LIMITS if scope["method"] == "POST" else ()))
-    if any(path.startswith(begin) and path.endswith(end) for begin, end in DISPUTED):
-        return (REQUESTS, DISPUTES)
     return (REQUESTS, *ROUTES.get((scope["method"], path), ()))
 
 

@@ -93,6 +93,7 @@ VERIFICATIONS: Final = Limit(
 )
 EXPORTS: Final = Limit("exports", By.CALLER, 10, HOUR_S, "each reads all that there is about a rider")
 DISPUTES: Final = Limit("disputes", By.CALLER, 5, DAY_S, "each may end a ride for nothing and takes a label out of use")
+"""Taken by the endpoint, by the rider and not by the token: whoever asks for a new token is no new rider."""
 
 CHARTS: Final = Limit("charts", By.CALLER, 600, MINUTE_S, "a page draws one in some seconds; each adds up 20,000 rows")
 REPORT_LOGS: Final = Limit("report-logs", By.CALLER, 300, MINUTE_S, "a person reads one page after the other")
@@ -129,7 +130,6 @@ ROUTES: Final[dict[tuple[str, str], tuple[Limit, ...]]] = {
 """What else than ``REQUESTS`` is counted, by method and path, in the order in which it is checked."""
 
 LABEL_PAGES: Final = "/L/"
-DISPUTED: Final = (("/v1/sessions/", "/problems"), ("/s/", "/problem"))  # how such paths begin and end
 LABEL_PAGE_LIMITS: Final = (SCANS_FROM,)  # the page says whether a label is genuine, so it is a scan
 LABEL_START_LIMITS: Final = (STARTS,)  # its form is a Start
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from session_service import metrics
 from session_service.context import InContext
 from session_service.idempotency import Answer
+from session_service.limits.table import DISPUTES
 from session_service.riders import service as riders
 from session_service.riders.endpoints import InRider
 from session_service.sessions import repository
@@ -123,7 +124,12 @@ async def problem(asking: InAsking, session_id: SessionId, wish: ProblemIn) -> R
 
 
 async def say(asking: Asking, session_id: str, wish: ProblemIn) -> Response:
-    """Let what a rider says take effect: 200 with ``ProblemOut``, or 202 while the lock is being asked."""
+    """Let what a rider says take effect: 200 with ``ProblemOut``, or 202 while the lock is being asked.
+
+    Raises:
+        TooManyRequestsError: the rider has said so often today that something is wrong with the rider.
+    """
+    asking.limits.take(DISPUTES, asking.rider.id)
     clock, sessions, number = asking.context.clock, asking.sessions, wish.number
     acts: dict[ProblemKind, Act] = {
         ProblemKind.ANOTHER_ONE_OPENED: lambda c, s: another_one_opened(c, clock, s, number),

@@ -228,10 +228,3 @@ def test_a_limit_by_label_counts_whoever_asks() -> None:
     limits.take(table.IDENTIFICATIONS_OF, "label B")
     with pytest.raises(TooManyRequestsError):
         limits.take(table.IDENTIFICATIONS_OF, "label A")
-
-
-async def test_a_ride_is_disputed_a_few_times_a_day() -> None:
-    service = Service()
-    path = f"/v1/sessions/{'0' * 26}/problems"
-    assert await service.times(99, "POST", path, token="a") == table.DISPUTES.amount
-    assert (await service.ask("POST", path, token="b")).status_code == 200

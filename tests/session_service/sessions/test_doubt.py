@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
+from fastapi import Response
 from sqlalchemy import Connection
 
 from broker.contract.codes import Action, Reason, Result
+from session_service.clock import Clock
 from session_service.devices import service as devices
-from session_service.errors import NotSignedInError, Problem
+from session_service.errors import NotSignedInError, Problem, TooManyRequestsError
 from session_service.labels import service as labels
 from session_service.labels.errors import RevokedLabelError, SuspendedLabelError
+from session_service.limits.counting import Limits
+from session_service.limits.table import DISPUTES
 from session_service.riders.token import RiderIdentity
 from session_service.sessions.doubt import SAID_AFTER_END_MS, another_one_opened, broken, did_not_open, identify
+from session_service.sessions.endpoints import say
 from session_service.sessions.errors import DeviceTakenError, SessionNotRunningError
+from session_service.sessions.schemas import ProblemIn, ProblemKind
 from session_service.sessions.service import Moved
 from tests.support.ridden_street import (  # noqa: F401 - fixtures, too
     FUNDS,
@@ -30,6 +38,10 @@ from tests.support.ridden_street import (  # noqa: F401 - fixtures, too
     street_fixture,
 )
 from tests.support.street import Device, Street
+
+if TYPE_CHECKING:
+    from session_service.context import Context
+    from session_service.sessions.asking import Asking
 
 GRACE_MS = 60_000
 Rule = Callable[..., Moved]
@@ -265,3 +277,31 @@ def test_a_stranger_makes_nothing_show_itself(street: Street, bike: Device) -> N
     with pytest.raises(NotSignedInError):
         shows_itself(street, RiderIdentity("nobody", "none"), bike)
     assert street.rows("command") == []
+
+
+# -- How often
+
+
+class Often:
+    """A rider's requests, each by a new token, that come to nothing."""
+
+    def __init__(self, limits: Limits, rider: RiderIdentity) -> None:
+        self.context = cast("Context", SimpleNamespace(clock=Clock()))
+        self.sessions, self.limits, self.rider = None, limits, rider
+
+    async def press(self, *_: object) -> Response:
+        msg = "it has ended long ago"
+        raise SessionNotRunningError(msg, state="closed")
+
+
+async def test_a_ride_is_disputed_a_few_times_a_day_and_a_new_token_is_no_new_rider() -> None:
+    limits, wish = Limits(), ProblemIn(kind=ProblemKind.BROKEN)
+
+    async def tried(rider: RiderIdentity) -> type[Exception]:
+        with pytest.raises(Problem) as refused:
+            await say(cast("Asking", Often(limits, rider)), "0" * 26, wish)
+        return refused.type
+
+    outcomes = [await tried(RiderIdentity("A", f"token {n}")) for n in range(DISPUTES.amount + 1)]
+    assert outcomes == [SessionNotRunningError] * DISPUTES.amount + [TooManyRequestsError]
+    assert await tried(RiderIdentity("B", "token")) is SessionNotRunningError

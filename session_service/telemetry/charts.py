@@ -1,30 +1,29 @@
 """A device's telemetry for a chart: the right table, at most so many points, and what is not rolled up yet besides.
 
-Where a table ends, because the newest hours or minutes are not rolled up yet, the finer one goes on, so a chart of a
-year ends at the newest heartbeat.
+Where the hours end that are rolled up, the rows of heartbeats go on, so a chart of a year ends at the newest one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
-from sqlmodel import SQLModel
 
 from session_service.telemetry import repository
-from session_service.telemetry.measures import GAUGES
-from session_service.telemetry.model import TelemetryHour, TelemetryMinute, TelemetryRaw
+from session_service.telemetry.columns import EXTREMES, SUMS, Columns, Folded, buckets
+from session_service.telemetry.model import TelemetryBeats, TelemetryMinute
 from session_service.telemetry.repository import Range
 from session_service.telemetry.sample import number_of
 from session_service.telemetry.service import Kept
 
 DAY_S: Final = 86_400
-RAW_SPAN_MAX_S: Final = DAY_S // 2  # 1,440 heartbeats in 720 places
-MINUTES_SPAN_MAX_S: Final = 14 * DAY_S  # 20,000 minutes in 336 places, some 30 ms
+RAW_SPAN_MAX_S: Final = DAY_S // 2  # 1,440 heartbeats in 12 places
+MINUTES_SPAN_MAX_S: Final = 14 * DAY_S  # 20,000 minutes in 336 places; performance.md has the time
 
-Bucket = dict[str, Any]
+Bucket = Folded
 
 
 class Resolution(StrEnum):
@@ -68,34 +67,43 @@ def range_of(device_id: str, start_s: int, end_s: int, points: int, unit_s: int)
 
 def chart(connection: Connection, resolution: Resolution, wanted: Range) -> Chart:
     """Return a device's chart. Each second of the range is read from one table alone."""
-    buckets: dict[int, Bucket] = {}
-    for model, part in _parts(connection, resolution, wanted):
-        for row in repository.buckets(connection, model, part, wanted.start_s):
-            _add(buckets, row)
-    return Chart(resolution, wanted, [buckets[place] for place in sorted(buckets)])
+    found: dict[int, Bucket] = {}
+    for row in _rows(connection, resolution, wanted):
+        _add(found, row)
+    return Chart(resolution, wanted, [found[place] for place in sorted(found)])
 
 
-def _parts(connection: Connection, resolution: Resolution, wanted: Range) -> list[tuple[type[SQLModel], Range]]:
+def _rows(connection: Connection, resolution: Resolution, wanted: Range) -> Iterator[Bucket]:
     progress = repository.progress(connection)
     if progress is None:
-        return []
-    hours_s = progress.hours_through * 3_600 if resolution is Resolution.HOUR else 0
-    minutes_s = 0 if resolution is Resolution.RAW else max(hours_s, progress.minutes_through * 60)
-    ends = ((TelemetryHour, 0, hours_s), (TelemetryMinute, hours_s, minutes_s), (TelemetryRaw, minutes_s, wanted.end_s))
-    return [
-        (model, wanted._replace(start_s=max(wanted.start_s, start), end_s=min(wanted.end_s, end)))
-        for model, start, end in ends
-    ]
+        return
+    through_s = progress.hours_through * repository.HOUR_S
+    packed, rest = (
+        wanted._replace(end_s=min(wanted.end_s, through_s)),
+        wanted._replace(start_s=max(wanted.start_s, through_s)),
+    )
+    if packed.start_s < packed.end_s:
+        if resolution is Resolution.HOUR:
+            yield from repository.hours(connection, packed, wanted.start_s)
+        else:
+            model = TelemetryBeats if resolution is Resolution.RAW else TelemetryMinute
+            yield from _of(repository.packed_rows(connection, model, packed), packed, wanted.start_s)
+    if rest.start_s < rest.end_s:
+        yield from _of(repository.raw_rows(connection, rest), rest, wanted.start_s)
 
 
-def _add(buckets: dict[int, Bucket], row: Bucket) -> None:
+def _of(columns: Columns, part: Range, origin_s: int) -> list[Folded]:
+    return buckets(columns, part.start_s, part.end_s, origin_s, part.bucket_s)
+
+
+def _add(found: dict[int, Bucket], row: Bucket) -> None:
     """Add a row to its bucket; it is of a later time than what is there."""
-    old = buckets.setdefault(row["bucket"], row)
+    old = found.setdefault(row["bucket"], row)
     if old is row:
         return
-    for name in ("beats", "reconnects", "boots", "outbox_sum", *(f"{g}_{it}" for g in GAUGES for it in ("n", "sum"))):
+    for name in SUMS:
         old[name] += row[name]
     old["uptime_last_s"] = row["uptime_last_s"]
-    for gauge in ("outbox", *GAUGES):
+    for gauge in EXTREMES:
         for name, choose in ((f"{gauge}_min", min), (f"{gauge}_max", max)):
             old[name] = choose((it[name] for it in (old, row) if it[name] is not None), default=None)

@@ -1,4 +1,4 @@
-"""Tables of telemetry. A row is whole numbers alone: there are hundreds of millions of them.
+"""Tables of telemetry. A heartbeat is a row while its hour goes on; an hour that is over is some bytes a device.
 
 Devices are numbers (``sample.number_of``), minutes and hours count from the Unix epoch. The keys begin with time, so
 that what arrives together lies together on the disk, and so does what is forgotten together.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Integer, SmallInteger
+from sqlalchemy import BigInteger, CheckConstraint, Integer, LargeBinary, SmallInteger
 from sqlmodel import Field, SQLModel
 
 from session_service.database import big
@@ -19,7 +19,7 @@ def _small(**options: Any) -> Any:  # noqa: ANN401 - as sqlmodel.Field
 
 
 class TelemetryRaw(SQLModel, table=True):
-    """One heartbeat. Repeating it (the same device, the same millisecond) changes nothing.
+    """One heartbeat of an hour that is not packed yet. Repeating it (same device, same millisecond) changes nothing.
 
     Attributes:
         offset_ms: of the service's arrival time, within the minute.
@@ -44,9 +44,39 @@ class TelemetryRaw(SQLModel, table=True):
     boots: int = _small(default=0)
 
 
-class _Rollup(SQLModel):
-    """What a minute or an hour of one device comes to. ``*_n`` is how many heartbeats carried the measure."""
+class _Pack(SQLModel):
+    """One hour of one device, as ``packing.pack`` makes it."""
 
+    hour: int = Field(primary_key=True, sa_type=Integer)
+    device: int = Field(primary_key=True, sa_type=BigInteger)
+    packed: bytes = Field(sa_type=LargeBinary)
+
+
+class TelemetryBeats(_Pack, table=True):
+    """An hour's heartbeats, to the second; made of ``TelemetryRaw``, which keeps them until then."""
+
+    __tablename__ = "telemetry_beats"
+    __table_args__ = {"sqlite_with_rowid": False, "postgresql_partition_by": "RANGE (hour)"}
+
+
+class TelemetryMinute(_Pack, table=True):
+    """An hour's minutes, of those in which there was a heartbeat."""
+
+    __tablename__ = "telemetry_minute"
+    __table_args__ = {"sqlite_with_rowid": False, "postgresql_partition_by": "RANGE (hour)"}
+
+
+class TelemetryHour(SQLModel, table=True):
+    """One hour of one device, kept for good; by device, because a year of one is read at once.
+
+    ``*_n`` is how many heartbeats carried the measure.
+    """
+
+    __tablename__ = "telemetry_hour"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    device: int = Field(primary_key=True, sa_type=BigInteger)
+    hour: int = Field(primary_key=True, sa_type=Integer)
     beats: int
     uptime_last_s: int
     outbox_min: int
@@ -68,36 +98,13 @@ class _Rollup(SQLModel):
     boots: int
 
 
-class TelemetryMinute(_Rollup, table=True):
-    """One minute of one device; ``minute`` is 0 to 59 within the hour."""
-
-    __tablename__ = "telemetry_minute"
-    __table_args__ = {"sqlite_with_rowid": False, "postgresql_partition_by": "RANGE (hour)"}
-
-    hour: int = Field(primary_key=True, sa_type=Integer)
-    device: int = Field(primary_key=True, sa_type=BigInteger)
-    minute: int = Field(primary_key=True, sa_type=SmallInteger)
-
-
-class TelemetryHour(_Rollup, table=True):
-    """One hour of one device, kept for good; by device, because a year of one is read at once."""
-
-    __tablename__ = "telemetry_hour"
-    __table_args__ = {"sqlite_with_rowid": False}
-
-    device: int = Field(primary_key=True, sa_type=BigInteger)
-    hour: int = Field(primary_key=True, sa_type=Integer)
-
-
 class TelemetryProgress(SQLModel, table=True):
     """The one row that says who writes telemetry and how far it has been rolled up.
 
     Attributes:
         writer: name of the instance that writes, until ``lease_until_ms``.
-        minutes_through: every minute before it has its rows for good; one after it has none.
-        minutes_after: of ``minutes_through`` itself the devices up to this number have theirs.
-        hours_through: as ``minutes_through``, for hours.
-        hours_after: as ``minutes_after``, for hours.
+        hours_through: every hour before it is packed and rolled up for good; none after it is.
+        hours_after: of ``hours_through`` itself the devices up to this number are.
     """
 
     __tablename__ = "telemetry_progress"
@@ -106,7 +113,5 @@ class TelemetryProgress(SQLModel, table=True):
     id: int = Field(primary_key=True, sa_type=SmallInteger)
     writer: str = Field(max_length=26)
     lease_until_ms: int = big()
-    minutes_through: int
-    minutes_after: int = big()
     hours_through: int
     hours_after: int = big()

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, bindparam, delete, func, literal, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
 
 from session_service.database import first, set_columns, table_of
-from session_service.telemetry.measures import COLUMNS, measures_of, seconds_of
-from session_service.telemetry.model import TelemetryHour, TelemetryMinute, TelemetryProgress, TelemetryRaw
+from session_service.telemetry import measures
+from session_service.telemetry.columns import Columns, Folded, empty, extend, of_samples
+from session_service.telemetry.model import TelemetryHour, TelemetryProgress, TelemetryRaw
+from session_service.telemetry.packing import unpack
 from session_service.telemetry.sample import HOUR_MINUTES, Sample
 
+HOUR_S: Final = 3_600
 _RAW: Final = table_of(TelemetryRaw)
-_MINUTE: Final = table_of(TelemetryMinute)
 _HOUR: Final = table_of(TelemetryHour)
 _PROGRESS: Final = table_of(TelemetryProgress)
 _INSERTS: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
+# One look into each minute: the key begins with it, and to find the devices of an hour all its rows would be read.
+_LAST_DEVICE: Final = text(
+    "WITH RECURSIVE minutes (minute) AS"
+    " (SELECT CAST(:first_ AS INTEGER) UNION ALL SELECT minute + 1 FROM minutes WHERE minute < :last_)"
+    " SELECT min((SELECT device FROM telemetry_raw AS raw WHERE raw.minute = minutes.minute AND device > :after_"
+    " ORDER BY device LIMIT 1 OFFSET :rows_)) FROM minutes"
+)
 _TAKE_LEASE: Final = (
     update(_PROGRESS)
     .where(_PROGRESS.c.id == 1)
@@ -27,19 +50,6 @@ _TAKE_LEASE: Final = (
     .values(writer=bindparam("me_"), lease_until_ms=bindparam("until_"))
 )
 _PROGRESS_NOW: Final = select(_PROGRESS).where(_PROGRESS.c.id == 1)
-
-
-class Step(NamedTuple):
-    """How one table is rolled up into the next: the unit's column in the source, and its length in seconds."""
-
-    source: type[SQLModel]
-    target: type[SQLModel]
-    unit: str
-    unit_s: int
-
-
-MINUTES: Final = Step(TelemetryRaw, TelemetryMinute, "minute", 60)
-HOURS: Final = Step(TelemetryMinute, TelemetryHour, "hour", 3_600)
 
 
 # -- Who writes, and how far it is
@@ -74,52 +84,51 @@ def insert_raw(connection: Connection, samples: Sequence[Sample]) -> None:
     connection.execute(statement, [sample._asdict() for sample in samples])
 
 
-def next_unit(connection: Connection, step: Step, from_unit: int) -> int | None:
-    """Return the first minute (or hour) at or after ``from_unit`` of which there is anything to roll up."""
-    unit = table_of(step.source).c[step.unit]
-    found: int | None = connection.execute(select(unit).where(unit >= from_unit).order_by(unit).limit(1)).scalar()
+def next_hour(connection: Connection, from_hour: int) -> int | None:
+    """Return the first hour at or after ``from_hour`` of which there are heartbeats as rows."""
+    minutes = select(_RAW.c.minute).where(_RAW.c.minute >= from_hour * HOUR_MINUTES).order_by(_RAW.c.minute).limit(1)
+    found: int | None = connection.execute(minutes).scalar()
+    return None if found is None else found // HOUR_MINUTES
+
+
+def last_device(connection: Connection, hour: int, after: int, rows_a_minute: int) -> int | None:
+    """Return a device after ``after`` up to which no minute of an hour has more rows than given, itself apart.
+
+    ``None`` if all that are left are as few.
+    """
+    first = hour * HOUR_MINUTES
+    values = {"first_": first, "last_": first + HOUR_MINUTES - 1, "after_": after, "rows_": rows_a_minute}
+    found: int | None = connection.execute(_LAST_DEVICE, values).scalar()
     return found
 
 
-def last_device(connection: Connection, step: Step, unit: int, after: int, devices: int) -> int | None:
-    """Return the ``devices``-th device after ``after`` in a unit, or ``None`` if fewer are left."""
-    source = table_of(step.source)
-    wanted = select(source.c.device).where(source.c[step.unit] == unit, source.c.device > after)
-    wanted = wanted.group_by(source.c.device).order_by(source.c.device).limit(1).offset(devices - 1)
-    found: int | None = connection.execute(wanted).scalar()
-    return found
-
-
-def roll_up(connection: Connection, step: Step, unit: int, after: int, last: int | None) -> None:
-    """Roll up one unit of the devices above ``after`` and up to ``last``; what is there already is replaced."""
-    source, target = table_of(step.source), table_of(step.target)
-    keys = _keys(step, unit)
-    start_s = literal(unit * step.unit_s, BigInteger)
-    rows = select(*(key for _, key in keys), source.c.device, *measures_of(step.source, start_s))
-    rows = rows.where(source.c[step.unit] == unit, source.c.device > after).group_by(source.c.device)
+def hour_of(connection: Connection, hour: int, after: int, last: int | None) -> dict[int, list[Sample]]:
+    """Return an hour's heartbeats of the devices above ``after`` and up to ``last``, in order of time."""
+    rows = select(_RAW).where(_minutes(range(hour * HOUR_MINUTES, (hour + 1) * HOUR_MINUTES)), _RAW.c.device > after)
     if last is not None:
-        rows = rows.where(source.c.device <= last)
-    names = [*(name for name, _ in keys), "device", *COLUMNS]
-    new = _INSERTS[connection.dialect.name](target).from_select(names, rows)
-    replaced = {name: new.excluded[name] for name in COLUMNS}
-    connection.execute(new.on_conflict_do_update(index_elements=list(target.primary_key.columns), set_=replaced))
+        rows = rows.where(_RAW.c.device <= last)
+    found: dict[int, list[Sample]] = defaultdict(list)
+    for row in connection.execute(rows):
+        sample = Sample(*row)
+        found[sample.device].append(sample)
+    return {device: sorted(found[device]) for device in sorted(found)}
 
 
-def _keys(step: Step, unit: int) -> list[tuple[str, Any]]:
-    if step.target is TelemetryHour:
-        return [("hour", literal(unit))]
-    return [("hour", literal(unit // HOUR_MINUTES)), ("minute", literal(unit % HOUR_MINUTES))]
+def add_rows(connection: Connection, model: type[SQLModel], rows: Sequence[Mapping[str, object]]) -> None:
+    """Store rows of an hour that is over."""
+    if rows:
+        connection.execute(insert(table_of(model)), list(rows))
 
 
-def forget_some(connection: Connection, step: Step, before_unit: int, rows: int) -> int:
-    """Delete the oldest rows of a step's source before a unit, about ``rows`` of them, and return how many."""
-    source = table_of(step.source)
-    unit, device = source.c[step.unit], source.c.device
+def forget_some(connection: Connection, model: type[SQLModel], before_unit: int, rows: int) -> int:
+    """Delete a table's oldest rows before a minute or hour, about ``rows`` of them, and return how many."""
+    table = table_of(model)
+    unit, device = list(table.primary_key.columns)[:2]
     end = connection.execute(select(unit, device).order_by(unit, device).limit(1).offset(rows)).first()
     old = unit < before_unit
     if end is not None and end[0] < before_unit:
         old = tuple_(unit, device) <= tuple_(literal(end[0]), literal(end[1], BigInteger))
-    return connection.execute(delete(source).where(old)).rowcount
+    return connection.execute(delete(table).where(old)).rowcount
 
 
 # -- Looking
@@ -134,26 +143,42 @@ class Range(NamedTuple):
     bucket_s: int
 
 
-def buckets(connection: Connection, model: type[SQLModel], wanted: Range, origin_s: int) -> list[dict[str, Any]]:
-    """Return what a device's rows come to by bucket, of which the first begins at ``origin_s``."""
-    if wanted.end_s <= wanted.start_s:
-        return []
+def raw_rows(connection: Connection, wanted: Range) -> Columns:
+    """Return a device's heartbeats that are rows, in order of time; ``at_s`` is since the Unix epoch."""
+    minutes = range(wanted.start_s // 60, (wanted.end_s - 1) // 60 + 1)
+    rows = select(_RAW).where(_RAW.c.device == wanted.device, _minutes(minutes))
+    return of_samples(sorted(Sample(*row) for row in connection.execute(rows)), 0)
+
+
+def packed_rows(connection: Connection, model: type[SQLModel], wanted: Range) -> Columns:
+    """Return a device's packed rows of the hours of a range, in order of time; ``at_s`` is since the Unix epoch."""
     table = table_of(model)
+    # Each hour is named: a device's pack is to be looked up there, not all devices' of the range read through.
+    hours = range(wanted.start_s // HOUR_S, (wanted.end_s - 1) // HOUR_S + 1)
+    rows = select(table.c.hour, table.c.packed).where(table.c.hour.in_(hours), table.c.device == wanted.device)
+    columns = empty()
+    for hour, packed in sorted(map(tuple, connection.execute(rows))):
+        extend(columns, unpack(packed), hour * HOUR_S)
+    return columns
+
+
+def hours(connection: Connection, wanted: Range, origin_s: int) -> list[Folded]:
+    """Return what a device's hours come to by bucket, of which the first begins at ``origin_s``."""
     start = literal(wanted.start_s, BigInteger)
-    bucket = ((seconds_of(table) - literal(origin_s, BigInteger)) // literal(wanted.bucket_s, BigInteger)).label(
-        "bucket"
+    since = measures.seconds() - literal(origin_s, BigInteger)
+    bucket = (since // literal(wanted.bucket_s, BigInteger)).label("bucket")
+    rows = select(bucket, *measures.measures(start)).where(
+        _HOUR.c.device == wanted.device,
+        _HOUR.c.hour.between(wanted.start_s // HOUR_S, (wanted.end_s - 1) // HOUR_S),
+        measures.seconds() >= start,
+        measures.seconds() < wanted.end_s,
     )
-    rows = select(bucket, *measures_of(model, start)).where(table.c.device == wanted.device)
-    rows = rows.where(_units(model, wanted), seconds_of(table) >= start, seconds_of(table) < wanted.end_s)
     return [dict(row) for row in connection.execute(rows.group_by("bucket").order_by("bucket")).mappings()]
 
 
-def _units(model: type[SQLModel], wanted: Range) -> Any:  # noqa: ANN401 - a condition
-    """Return the condition on the key. Each unit is named: a device's rows of one lie together, not those of a year."""
-    if model is TelemetryHour:
-        return _HOUR.c.hour.between(wanted.start_s // 3_600, (wanted.end_s - 1) // 3_600)
-    column, unit_s = (_RAW.c.minute, 60) if model is TelemetryRaw else (_MINUTE.c.hour, 3_600)
-    return column.in_(range(wanted.start_s // unit_s, (wanted.end_s - 1) // unit_s + 1))
+def _minutes(minutes: range) -> ColumnElement[bool]:
+    """Return the condition on the key, each minute named: a device's rows of one lie together, not those of an hour."""
+    return _RAW.c.minute.in_(minutes)
 
 
 def rows_of(connection: Connection, model: type[SQLModel]) -> int:

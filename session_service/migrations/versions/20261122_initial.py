@@ -693,7 +693,7 @@ def _small(name: str, *options: str) -> sa.Column[int]:
 
 
 def _telemetry() -> None:
-    """Make the tables of telemetry; on PostgreSQL two of them are parents, and the service makes their partitions."""
+    """Make the tables of telemetry; on PostgreSQL three of them are parents, and the service makes their partitions."""
     raw = (
         _integer("minute", KEY),
         _big("device", KEY),
@@ -703,18 +703,17 @@ def _telemetry() -> None:
         *(_small(name, NULL) for name in ("battery", "signal_dbm", "temperature_tenths")),
         *(_small(name) for name in ("reconnects", "boots")),
     )
-    minute = (_integer("hour", KEY), _big("device", KEY), _small("minute", KEY), *_rollup())
     hour = (_big("device", KEY), _integer("hour", KEY), *_rollup())
     op.create_table("telemetry_raw", *raw, sqlite_with_rowid=False, postgresql_partition_by="RANGE (minute)")
-    op.create_table("telemetry_minute", *minute, sqlite_with_rowid=False, postgresql_partition_by="RANGE (hour)")
+    for name in ("telemetry_beats", "telemetry_minute"):
+        pack = (_integer("hour", KEY), _big("device", KEY), sa.Column("packed", sa.LargeBinary(), nullable=False))
+        op.create_table(name, *pack, sqlite_with_rowid=False, postgresql_partition_by="RANGE (hour)")
     op.create_table("telemetry_hour", *hour, sqlite_with_rowid=False)
     op.create_table(
         "telemetry_progress",
         _small("id", KEY),
         _string("writer", 26),
         _big("lease_until_ms"),
-        _integer("minutes_through"),
-        _big("minutes_after"),
         _integer("hours_through"),
         _big("hours_after"),
         sa.CheckConstraint("id = 1", name="telemetry_progress_one"),

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, select
 from sqlmodel import SQLModel
 
 from session_service.database import table_of
+from session_service.telemetry.columns import fold
+from session_service.telemetry.packing import unpack
 from session_service.telemetry.sample import HOUR_MS, MINUTE_MS, Sample
 from session_service.telemetry.service import Kept, Telemetry
 
@@ -40,9 +42,19 @@ def rows(connection: Connection, model: type[SQLModel]) -> list[dict[str, Any]]:
     return [dict(row) for row in found]
 
 
+def unpacked(connection: Connection, model: type[SQLModel]) -> dict[tuple[int, int], dict[str, Any]]:
+    """Return what is packed, a row each as ``summed`` has it, by the second at which it begins and the device."""
+    found = {}
+    for row in rows(connection, model):
+        columns = unpack(row["packed"])
+        for place, at_s in enumerate(columns["at_s"]):
+            found[row["hour"] * 3_600 + at_s, row["device"]] = fold(columns, place, place + 1)
+    return found
+
+
 def summed(samples: Sequence[Sample]) -> dict[str, Any]:
     """Return what samples of one device and time come to."""
-    newest = max(samples, key=lambda it: (it.minute, it.offset_ms // 1_000, it.uptime_s))
+    newest = max(samples, key=lambda it: (it.minute, it.offset_ms))
     result: dict[str, Any] = {
         "beats": len(samples),
         "uptime_last_s": newest.uptime_s,

@@ -16,7 +16,7 @@ from session_service.telemetry import keeper, repository, service
 from session_service.telemetry.gatherer import Gatherer
 from session_service.telemetry.keeper import Keeper
 from session_service.telemetry.model import TelemetryMinute, TelemetryRaw
-from session_service.telemetry.sample import MINUTE_MS, number_of
+from session_service.telemetry.sample import HOUR_MS, MINUTE_MS, number_of
 from tests.session_service.telemetry.rows import KEPT, NOW_MS, rows
 
 DEVICE, OTHER = "7K3M9QXA2B", "7K3M9QXA2C"
@@ -85,10 +85,10 @@ async def test_a_round_stores_rolls_up_and_forgets(database: Database, monkeypat
     kept = Keeper(KEPT, Later(), database, gatherer)
     await kept.round()
     for n in range(5):
-        gatherer.heard(beat(1_000 * n + 1), NOW_MS - KEPT.late_ms - 1 + n)
+        gatherer.heard(beat(1_000 * n + 1), NOW_MS - HOUR_MS - 1 + n)
     await kept.round()
     assert len(gatherer) == 0
-    assert len(await database.read(lambda c: rows(c, TelemetryRaw))) == 4  # one of a minute that is closed
+    assert len(await database.read(lambda c: rows(c, TelemetryRaw))) == 4  # one of an hour that is closed
 
 
 @pytest.mark.parametrize(

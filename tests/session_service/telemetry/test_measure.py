@@ -18,7 +18,12 @@ def test_a_small_city_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert measure.main(given) == 0
     result = json.loads(out.read_text())["sqlite"]
     assert result["heartbeats"] == 20 * 3 * 2
-    assert result["rows"] == {"TelemetryRaw": 120, "TelemetryMinute": 60, "TelemetryHour": 20}
-    assert result["bytes"]["TelemetryRaw"] > 0
+    assert result["rows"] == {
+        "TelemetryRaw": 0,
+        "TelemetryBeats": 20,
+        "TelemetryMinute": 20,
+        "TelemetryHour": 20,
+    }
+    assert result["bytes_as_rows"] > 0
     assert result["chart_ms"]["a day"]["points"] > 600
     assert result["chart_ms"]["a year"]["resolution"] == "hour"

@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 
 from session_service.database import Database, open_database
 from session_service.telemetry import partitions, service
-from session_service.telemetry.model import TelemetryHour, TelemetryMinute, TelemetryRaw
-from session_service.telemetry.sample import HOUR_MINUTES, HOUR_MS, MINUTE_MS, Sample
+from session_service.telemetry.model import TelemetryBeats, TelemetryHour, TelemetryMinute, TelemetryRaw
+from session_service.telemetry.sample import HOUR_MINUTES, HOUR_MS, Sample
 from session_service.telemetry.service import NotTheWriterError
-from tests.session_service.telemetry.rows import KEPT, NOW_MS, finish, rows, sample, summed, telemetry
+from tests.session_service.telemetry.rows import KEPT, NOW_MS, finish, rows, sample, summed, telemetry, unpacked
 
 DAY_MS = 24 * HOUR_MS
 LATER_MS = NOW_MS + 3 * HOUR_MS
@@ -36,7 +36,7 @@ SAMPLES = st.lists(
         ),
     ),
     max_size=40,
-    unique_by=lambda it: it[:3],
+    unique_by=lambda it: (it.minute, it.device, it.offset_ms // 1_000),
 )
 
 
@@ -47,10 +47,11 @@ def reckoned(samples: list[Sample], unit_minutes: int) -> dict[tuple[int, int], 
     return {key: summed(group) for key, group in groups.items()}
 
 
-def rolled(connection: Connection) -> tuple[dict[Any, Any], dict[Any, Any]]:
-    minutes = {
-        (r.pop("hour") * HOUR_MINUTES + r.pop("minute"), r.pop("device")): r for r in rows(connection, TelemetryMinute)
-    }
+Rolled = dict[tuple[int, int], dict[str, Any]]
+
+
+def rolled(connection: Connection) -> tuple[Rolled, Rolled]:
+    minutes = {(at_s // 60, device): row for (at_s, device), row in unpacked(connection, TelemetryMinute).items()}
     hours = {(row.pop("hour"), row.pop("device")): row for row in rows(connection, TelemetryHour)}
     return minutes, hours
 
@@ -74,16 +75,18 @@ async def test_a_batch_is_stored_and_repeating_it_changes_nothing(database: Data
 def test_rollups_equal_what_raw_comes_to(
     connection: Connection, monkeypatch: pytest.MonkeyPatch, samples: list[Sample], step: int
 ) -> None:
-    monkeypatch.setattr(service, "DEVICES_A_STEP", step)
+    monkeypatch.setattr(service, "ROWS_A_MINUTE", step)
     with connection.begin_nested() as nothing:
         telemetry().store(connection, samples, NOW_MS)
         finish(connection, telemetry(), LATER_MS)
         assert rolled(connection) == (reckoned(samples, 1), reckoned(samples, HOUR_MINUTES))
+        beats = {(it.minute * 60 + it.offset_ms // 1_000, it.device): summed([it]) for it in samples}
+        assert unpacked(connection, TelemetryBeats) == beats
         nothing.rollback()
 
 
 async def test_rollups_are_the_same_on_both_databases(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "DEVICES_A_STEP", 2)
+    monkeypatch.setattr(service, "ROWS_A_MINUTE", 2)
     samples = [
         sample(
             NOW_MS + n * 17_001,
@@ -108,7 +111,7 @@ async def test_rollups_are_the_same_on_both_databases(database: Database, monkey
 async def test_a_crash_between_steps_loses_and_doubles_nothing(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "DEVICES_A_STEP", 1)
+    monkeypatch.setattr(service, "ROWS_A_MINUTE", 1)
     samples = [sample(NOW_MS + n * 20_000, n % 3, battery=n) for n in range(30)]
     await database.write(lambda c: telemetry().store(c, samples, NOW_MS))
 
@@ -127,24 +130,26 @@ async def test_a_crash_between_steps_loses_and_doubles_nothing(
     assert await database.read(rolled) == (reckoned(samples, 1), reckoned(samples, HOUR_MINUTES))
 
 
-def test_a_minute_waits_for_late_heartbeats_and_then_is_closed(connection: Connection) -> None:
+def test_an_hour_waits_for_late_heartbeats_and_then_is_closed(connection: Connection) -> None:
     rules, late_ms = telemetry(), KEPT.late_ms
     rules.store(connection, [sample(NOW_MS)], NOW_MS)
-    over_ms = NOW_MS + MINUTE_MS + late_ms
+    over_ms = NOW_MS + HOUR_MS + late_ms
     assert finish(connection, rules, over_ms - 1) == 0
     assert rules.store(connection, [sample(NOW_MS + 30_000)], over_ms - 1) == 0
     assert finish(connection, rules, over_ms) == 1
-    assert rules.store(connection, [sample(NOW_MS + 40_000), sample(NOW_MS + MINUTE_MS)], over_ms) == 1
-    assert [row["beats"] for row in rows(connection, TelemetryMinute)] == [2]
+    assert rules.store(connection, [sample(NOW_MS + 40_000), sample(NOW_MS + HOUR_MS)], over_ms) == 1
+    assert [row["beats"] for row in unpacked(connection, TelemetryMinute).values()] == [2]
     assert len(rows(connection, TelemetryRaw)) == 3
+    while rules.forget(connection, over_ms):
+        pass
+    assert len(rows(connection, TelemetryRaw)) == 1
 
 
-def test_a_minute_that_is_being_rolled_up_is_closed_too(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(service, "DEVICES_A_STEP", 1)
+def test_an_hour_that_is_being_rolled_up_is_closed_too(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "ROWS_A_MINUTE", 0)
     telemetry().store(connection, [sample(NOW_MS, 1), sample(NOW_MS, 2)], NOW_MS)
     assert telemetry().roll_up(connection, LATER_MS)
+    assert len(rows(connection, TelemetryHour)) == 1
     assert telemetry().store(connection, [sample(NOW_MS + 1, 1), sample(NOW_MS + 1, 9)], LATER_MS) == 2
     finish(connection, telemetry(), LATER_MS)
     assert [(row["device"], row["beats"]) for row in rows(connection, TelemetryHour)] == [(1, 1), (2, 1)]
@@ -164,6 +169,7 @@ async def test_one_instance_writes_until_it_is_gone(database: Database) -> None:
 
 async def test_what_is_old_is_forgotten_and_hours_stay(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "ROWS_A_STEP", 7)
+    monkeypatch.setattr(service, "PACKS_A_STEP", 3)
     rules = telemetry()
 
     def day(connection: Connection, now_ms: int) -> None:
@@ -178,14 +184,12 @@ async def test_what_is_old_is_forgotten_and_hours_stay(database: Database, monke
     while await database.write(lambda c: rules.forget(c, now_ms)):
         pass
 
-    def left(connection: Connection) -> tuple[int, int, int]:
-        raw, minutes, hours = (len(rows(connection, it)) for it in (TelemetryRaw, TelemetryMinute, TelemetryHour))
-        return raw, minutes, hours
+    def left(connection: Connection) -> list[int]:
+        return [len(rows(connection, it)) for it in (TelemetryRaw, TelemetryBeats, TelemetryMinute, TelemetryHour)]
 
     # PostgreSQL drops whole days (UTC), so that a day more may be there
-    raw, minutes, hours = await database.read(left)
     extra = await database.read(lambda c: int(c.dialect.name == "postgresql"))
-    assert (raw, minutes, hours) == ((2 + extra) * 40, (3 + extra) * 20, 6 * 2)
+    assert await database.read(left) == [0, (2 + extra) * 2, (3 + extra) * 2, 6 * 2]
 
 
 def test_what_is_not_rolled_up_is_not_forgotten(connection: Connection) -> None:
@@ -195,31 +199,34 @@ def test_what_is_not_rolled_up_is_not_forgotten(connection: Connection) -> None:
     assert len(rows(connection, TelemetryRaw)) == 1
     finish(connection, rules, NOW_MS + 30 * DAY_MS)
     rules.forget(connection, NOW_MS + 30 * DAY_MS)
+    assert not rows(connection, TelemetryBeats)
     assert (len(rows(connection, TelemetryRaw)), len(rows(connection, TelemetryHour))) == (0, 1)
 
 
 @pytest.mark.server
 async def test_partitions_are_made_ahead_and_dropped_when_old(postgres_url: str) -> None:
     database = open_database(postgres_url)
-    rules, first = telemetry(), NOW_MS // DAY_MS
+    rules, hour, day = telemetry(), NOW_MS // HOUR_MS, NOW_MS // DAY_MS
+    parents = (partitions.RAW, partitions.BEATS, partitions.MINUTE)
 
     def drop_all(connection: Connection) -> None:
-        for parent in partitions.UNITS_A_DAY:
-            partitions.drop_before(connection, parent, 10**6)
+        for parent in parents:
+            partitions.drop_before(connection, parent, 10**7)
 
     def have(connection: Connection) -> list[list[int]]:
-        return [partitions.days(connection, parent) for parent in partitions.UNITS_A_DAY]
+        return [partitions.parts_of(connection, parent) for parent in parents]
 
     try:
         await database.write(drop_all)
         await database.write(lambda c: rules.prepare(c, NOW_MS))
         await database.write(lambda c: rules.prepare(c, NOW_MS))
-        assert await database.read(have) == [[first - 1, first, first + 1]] * 2
+        assert await database.read(have) == [[*range(hour - 1, hour + 7)], *[[day - 1, day, day + 1]] * 2]
         now_ms = NOW_MS + 4 * DAY_MS
         await database.write(lambda c: finish(c, rules, now_ms))
         await database.write(lambda c: rules.prepare(c, now_ms))
-        late = [first + 3, first + 4, first + 5]
-        assert await database.read(have) == [late, [first + 1, *late]]
+        late, later = [day + 3, day + 4, day + 5], hour + 4 * 24
+        # An hour that has all been packed goes at once, a day of packs when its last hour is old enough.
+        assert await database.read(have) == [[*range(later - 1, later + 7)], late, [day + 1, *late]]
     finally:
         await database.write(drop_all)
         await database.close()

@@ -177,6 +177,10 @@ async def test_a_viewer_sees_the_evidence_and_has_neither_buttons_nor_the_wallet
     await good(page)
     for absent in ("Decide", "Postings", "The rider's wallet now"):
         await expect(page.get_by_role("heading", name=absent)).to_have_count(0)
+    await page.get_by_role("heading", level=1).get_by_role("link").click()
+    of_device = page.get_by_role("table", name="The last sessions")
+    await expect(of_device.get_by_role("row")).to_have_count(2)
+    await good(page)
     asked = {"choice": "no_charge", "reason": WHY}
     status = await page.evaluate(
         """async ([path, key, body]) => (await fetch(path, {method: "POST", body, headers:

@@ -13,6 +13,7 @@ import type { Fleet, Line } from "./fleet";
 import { keepDevice, lastDevice } from "./offline";
 import type { Visit } from "./pages";
 import { message } from "./parts";
+import { DeviceSessions } from "./sessions_parts";
 import { age, plain } from "./states";
 import "./device.css";
 
@@ -38,7 +39,7 @@ export function DevicePage({ fleet, me, url, groups }: Visit) {
         {VIEWS.map(([name, word]) => (
           <a key={name} href={`/ops/devices/${id}${name === "" ? "" : `?view=${name}`}`} aria-current={name === view ? "page" : "false"}>{word}</a>
         ))}
-        <a href={`/ops/sessions?device=${id}`}>Sessions</a>
+        <a href={`/ops/sessions?device_id=${id}`}>Sessions</a>
       </nav>
       {views[view]?.() ?? (
         <div class="columns">
@@ -49,6 +50,7 @@ export function DevicePage({ fleet, me, url, groups }: Visit) {
           <div class="side">
             <Actions device={device} commands={commands} tag={tag} me={me} onDone={load} />
             <Timeline commands={commands} me={me} />
+            <DeviceSessions id={id} />
           </div>
         </div>
       )}

@@ -1,4 +1,4 @@
-"""SQL for claims, certificates and report keys. Order of locks: the device's row, then these."""
+"""SQL for claims, certificates and report keys. Order of locks: the device's state, its row, then these."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ _CLAIM: Final = table_of(DeviceClaim)
 _CERTIFICATE: Final = table_of(DeviceCertificate)
 _KEY: Final = table_of(DeviceKey)
 _DEVICE: Final = table("device", column("id"), column("revoked_at_ms"))  # a noun above this one
+_STATE: Final = table("device_state", column("device_id"))
 
 _IS_OPEN: Final = (_CLAIM.c.used_at_ms.is_(None), _CLAIM.c.voided_at_ms.is_(None))
+_LOCK_STATE: Final = select(_STATE.c.device_id).where(_STATE.c.device_id == bindparam("device_")).with_for_update()
 _LOCK: Final = Prepared(select(_DEVICE.c.revoked_at_ms).where(_DEVICE.c.id == bindparam("device_")).with_for_update())
 _NEWEST_CLAIM: Final = Prepared(
     select(_CLAIM)
@@ -83,7 +85,12 @@ _ADD_CERTIFICATE: Final = Prepared(insert(_CERTIFICATE))
 
 
 def lock_device(connection: Connection, device_id: str) -> bool | None:
-    """Lock a device for what follows; return whether it is revoked, or ``None`` if there is no such device."""
+    """Lock a device for what follows; return whether it is revoked, or ``None`` if there is no such device.
+
+    Its state comes first, as for a report or a Start: an enrolment writes there too, and they would wait in a ring.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK_STATE, {"device_": device_id})
     row = _LOCK.first(connection, device_=device_id)
     return None if row is None else row["revoked_at_ms"] is not None
 

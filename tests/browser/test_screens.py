@@ -62,7 +62,7 @@ async def wrong_with(page: Page) -> list[str]:
         found.append(f"{headings} main headings")
     found += await violations(page)
     await page.emulate_media(color_scheme="dark")
-    found += [f"dark: {line}" for line in await violations(page)]
+    found += [f"dark: {line}" for line in await violations(page, colours_alone=True)]
     found += await page.evaluate(SMALL, [PRESSED, LEAST_PX])
     await page.set_viewport_size(NARROW)
     found += await too_wide(page, "on a narrow phone")

@@ -255,13 +255,18 @@ async def settled(phone: Phone, api: Api, funds_minor: int = 2_000) -> Rider:
     return rider
 
 
-async def violations(page: Page) -> list[str]:
+async def violations(page: Page, *, colours_alone: bool = False) -> list[str]:
     """Return what axe finds wrong with a page, a line each: the rule, where, and what to do.
 
     The checker comes in by the debugger, so the page's content security policy stays as riders have it.
+
+    Args:
+        page: what is looked at.
+        colours_alone: whether only the rules about colours are asked, of a page of which only these have changed.
     """
     await page.evaluate(_axe())
-    found = await page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    only = ", runOnly: ['cat.color']" if colours_alone else ""
+    found = await page.evaluate(f"() => axe.run(document, {{resultTypes: ['violations']{only}}})")
     return [
         f"{rule['id']}: {' '.join(map(str, node['target']))}: {node['failureSummary']}"
         for rule in found["violations"]

@@ -35,6 +35,7 @@ from simulators.links import STORM, Broker
 from simulators.provisioning import Wish
 
 PATIENCE_S: Final = 15.0  # for what takes milliseconds; this machine is shared
+KEEP_ALIVE_S: Final = 60  # longer than the client keeps an idle connection, even where both stand still for a while
 T = TypeVar("T")
 SOMEWHERE: Final = Position(lat=48.2, lon=16.37)
 
@@ -179,7 +180,15 @@ async def world(
     }
     app = create_app(load_settings(**given), load_secrets(folder / "secrets"))
     server = uvicorn.Server(
-        uvicorn.Config(app, host=LOOPBACK, port=port, log_level="warning", lifespan="on", proxy_headers=False)
+        uvicorn.Config(
+            app,
+            host=LOOPBACK,
+            port=port,
+            log_level="warning",
+            lifespan="on",
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+        )
     )
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     serving = asyncio.create_task(server.serve())

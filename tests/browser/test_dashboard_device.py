@@ -134,6 +134,26 @@ async def test_an_action_says_how_it_goes_until_it_is_done(
     await expect(actions.get_by_role("status")).to_have_text(re.compile(r"^Self test: done after \d+ ms\.$"))
 
 
+async def test_a_restarted_agent_says_so_and_is_back_under_another_boot(
+    house: BrowserHouse, people: dict[str, str], phone: GetPhone
+) -> None:
+    desk = await signed_in(phone, people["technician"], f"/ops/devices/{house.bikes[4].id}")
+    page = desk.page
+    boot = page.locator("dl div").filter(has_text="Boot").locator("dd")
+    before = await boot.inner_text()
+    await page.get_by_role("button", name="Restart agent").click()
+    await page.get_by_label("Reason").fill("it answers slowly")
+    await page.get_by_role("button", name="Restart agent now").click()
+    status = page.get_by_role("region", name="Actions").get_by_role("status")
+    await expect(status).to_have_text(re.compile(r"^Restart: done after \d+ ms\.$"))
+    await expect(boot).not_to_have_text(before)
+    await page.get_by_role("link", name="Reports").click()
+    lines = page.get_by_role("region", name="Reports, newest first").get_by_role("row")
+    await expect(lines.nth(1)).to_contain_text("boot")
+    await expect(lines.nth(2)).to_contain_text("action restart")
+    await expect(lines.nth(2)).to_contain_text("result done")
+
+
 @pytest.mark.parametrize("paper", ["A4", "Letter"])
 async def test_every_label_of_a_sheet_is_read_back_from_its_paper_each_as_its_own_device(
     house: BrowserHouse, people: dict[str, str], phone: GetPhone, tmp_path: Path, paper: str

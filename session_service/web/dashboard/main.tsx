@@ -50,6 +50,7 @@ function Freshness({ fleet }: { fleet: Fleet }) {
 
 const RECALLED_AFTER_MS = 1_000; // the service has answered by then, if it can be reached
 const WORKER_AFTER_MS = 2_000; // it fetches the page's files anew, and has time
+const LOOKED_EVERY_MS = 2_000; // the first time as soon as there is something to keep
 const KEEP_EVERY_MS = 30_000; // the fleet, for when the network is gone: 10,000 devices take 30 ms
 
 // Keep the fleet now and then, and show what was kept until the service answers.
@@ -57,15 +58,16 @@ function useKept(me: Me | null | undefined, fleet: Fleet): void {
   useEffect(() => {
     if (!me) return undefined;
     const recall = window.setTimeout(() => !fleet.ready && void lastFleet().then((kept) => kept && fleet.restore(kept)), RECALLED_AFTER_MS);
+    let keptMs = 0;
     const keep = (): void => {
-      const kept = fleet.streamAge().lost ? null : fleet.kept();
-      if (kept) void keepFleet(kept);
+      const kept = fleet.streamAge().lost || Date.now() - keptMs < KEEP_EVERY_MS ? null : fleet.kept();
+      if (!kept) return;
+      keptMs = Date.now();
+      void keepFleet(kept);
     };
-    const first = window.setTimeout(keep, 2_000);
-    const timer = window.setInterval(keep, KEEP_EVERY_MS);
+    const timer = window.setInterval(keep, LOOKED_EVERY_MS);
     return () => {
       window.clearTimeout(recall);
-      window.clearTimeout(first);
       window.clearInterval(timer);
     };
   }, [me?.operator_id]);

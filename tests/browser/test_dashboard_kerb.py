@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.support.browser import PHONE, BrowserHouse, GetPhone, Phone, camera_clip, overflow_px, path_of, violations
+from tests.support.browser import (
+    PATIENCE_S,
+    PHONE,
+    BrowserHouse,
+    GetPhone,
+    Phone,
+    camera_clip,
+    overflow_px,
+    path_of,
+    violations,
+)
 from tests.support.desk import signed_in
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
@@ -19,7 +31,12 @@ KEPT: Final = """async () => {
   const names = (await indexedDB.databases()).map((one) => one.name);
   if (!names.includes("unlatch-dashboard")) return {};
   const opened = indexedDB.open("unlatch-dashboard");
-  const database = await new Promise((done) => { opened.onsuccess = () => done(opened.result); });
+  opened.onupgradeneeded = () => opened.transaction.abort(); // it is being thrown away this moment
+  const database = await new Promise((done) => {
+    opened.onsuccess = () => done(opened.result);
+    opened.onerror = () => done(null);
+  });
+  if (database === null) return {};
   const store = database.transaction("kept").objectStore("kept");
   const found = {};
   for (const key of ["me", "fleet", "devices"]) {
@@ -49,7 +66,14 @@ async def at_the_kerb(phone: GetPhone, name: str, path: str, *, scheme: str = "l
 async def until_kept(page: Page) -> None:
     """Wait until the worker keeps the frame, and the page the fleet."""
     await page.evaluate(READY)
-    await page.wait_for_function(f"async () => Boolean((await ({KEPT})()).fleet)", polling=200)
+    await until(page, lambda kept: bool(kept.get("fleet")))
+
+
+async def until(page: Page, holds: Callable[[dict[str, Any]], bool]) -> None:
+    """Wait until something holds of what the page keeps."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds(await page.evaluate(KEPT)):
+            await asyncio.sleep(0.1)
 
 
 async def test_a_label_before_the_camera_opens_its_device_with_the_actions_under_the_thumb(
@@ -91,10 +115,10 @@ async def test_a_label_that_is_not_in_force_says_so_and_names_its_device(
     await expect(page.get_by_text("This label is not genuine")).to_be_visible()
     await expect(page.get_by_role("link", name=f"Device {bike.number}")).to_be_visible()
     assert (await violations(page), await overflow_px(page)) == ([], 0)
-    await page.get_by_label("Number").fill("77")
+    await page.get_by_label("Number", exact=True).fill("77")
     await page.get_by_role("button", name="Open").click()
     await expect(page.get_by_text("No device has the number 77.")).to_be_visible()
-    await page.get_by_label("Number").fill(str(bike.number))
+    await page.get_by_label("Number", exact=True).fill(str(bike.number))
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_have_text(f"bike {bike.number}")
 
@@ -104,7 +128,7 @@ async def test_without_a_camera_the_number_is_asked_for(
 ) -> None:
     there = await at_the_kerb(phone, people["viewer"], "/ops/scan")
     await expect(there.page.get_by_text(re.compile("camera.*type the number", re.IGNORECASE)).first).to_be_visible()
-    await there.page.get_by_label("Number").fill(str(house.pods[0].number))
+    await there.page.get_by_label("Number", exact=True).fill(str(house.pods[0].number))
     await there.page.get_by_role("button", name="Open").click()
     await expect(there.page.get_by_role("heading", level=1)).to_have_text(f"pod {house.pods[0].number}")
 
@@ -129,7 +153,7 @@ async def test_without_a_network_what_was_last_known_is_shown_with_its_age_and_n
         await expect(page.get_by_text("bolt closed")).to_be_visible()
         assert (await violations(page), await overflow_px(page)) == ([], 0)
         await there.open("/ops/scan")
-        await page.get_by_label("Number").fill(str(other.number))
+        await page.get_by_label("Number", exact=True).fill(str(other.number))
         await page.get_by_role("button", name="Open").click()
         await expect(page.get_by_role("heading", level=1)).to_have_text(f"bike {other.number}")
         await expect(page.get_by_text("What is shown is of the list")).to_be_visible()
@@ -139,7 +163,7 @@ async def test_without_a_network_what_was_last_known_is_shown_with_its_age_and_n
 
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_role("heading", name="Unlatch dashboard")).to_be_visible()
-    await page.wait_for_function(f"async () => Object.keys(await ({KEPT})()).length === 0")
+    await until(page, lambda kept: not any(kept.values()))
     cached: list[Any] = await page.evaluate(CACHED)
     assert all(path == "/ops" or path.startswith("/static/") for path in cached)
     async with there.offline():

@@ -16,8 +16,8 @@ from session_service.reports import totals_repository as repository
 logger = logging.getLogger(__name__)
 
 ADD_EVERY_S: Final = 5.0  # what waits is added to every look: at 500 fares a second these are 2,500
-AT_ONCE: Final = 100  # 5 ms of SQLite's one writer, which others wait for
-STEPS_A_ROUND: Final = 200  # 4,000 a second, to catch up after a restore
+AT_ONCE: Final = 50  # 8 ms of SQLite's one writer on a busy machine, which others wait for
+STEPS_A_ROUND: Final = 200  # 2,000 a second, to catch up when all begins anew
 
 
 def ensure_zone(connection: Connection, zone: str) -> None:

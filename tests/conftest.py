@@ -26,6 +26,7 @@ LEFT_OUT: Final = {
     "test_access.py": "postgresql",
     "test_bad_labels.py": "postgresql",
     "test_counting_through.py": "postgresql",
+    "test_schemathesis.py": "postgresql",
     "riders/test_cookies.py": "postgresql",
     "web/": "postgresql",
 }

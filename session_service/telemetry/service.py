@@ -28,7 +28,7 @@ from session_service.telemetry.model import (
 from session_service.telemetry.packing import pack
 from session_service.telemetry.sample import HOUR_MINUTES, HOUR_MS, Sample
 
-ROWS_A_MINUTE: Final = 6  # of each minute rolled up in one transaction, which riders wait for: three devices' hour
+ROWS_A_MINUTE: Final = 6  # of each minute rolled up in one transaction, which riders wait for: four devices' hour
 ROWS_A_STEP: Final = 1_000  # heartbeats deleted in one transaction, on SQLite: a contiguous stretch of 10 pages
 PACKS_A_STEP: Final = 200  # as many pages
 LEASE_MS: Final = 30_000  # then another instance takes over from one that is gone

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from session_service import idempotency, metrics
 from session_service.commands import service as commands
@@ -50,7 +49,7 @@ class Sweeper:
         while True:
             try:
                 await work()
-            except (SQLAlchemyError, OSError):
+            except Exception:  # also a mistake of ours: it must not end all later rounds
                 logger.exception("sweep failed, trying again in %.1f s", every_s)
             await asyncio.sleep(every_s)
 

@@ -17,7 +17,6 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, and_, exists, func, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
 
 from session_service.alerts import forgetting, repository, service, sites
 from session_service.alerts.kinds import SILENT, SITE_DOWN, Severity, severity_of
@@ -88,7 +87,7 @@ class Rounds:
             await asyncio.sleep(self._settings.alerts_every_ms / 1000)
             try:
                 await self.round()
-            except (SQLAlchemyError, OSError):
+            except Exception:  # also a mistake of ours: it must not end all later rounds
                 logger.exception("alerts not looked at, trying again in %d ms", self._settings.alerts_every_ms)
 
     async def round(self) -> None:

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Final
 
 import httpx
-from sqlalchemy.exc import SQLAlchemyError
 
 from session_service.alerts import notices
 from session_service.alerts.model import AlertNotice, Channel
@@ -55,7 +54,7 @@ class Sender:
                 await asyncio.sleep(self._settings.alerts_every_ms / 1000)
                 try:
                     await self.round()
-                except (SQLAlchemyError, OSError):
+                except Exception:  # also a mistake of ours: it must not end all later rounds
                     logger.exception("notices not sent, trying again in %d ms", self._settings.alerts_every_ms)
         finally:
             await self._client.aclose()

@@ -363,7 +363,7 @@ class Gateway:
             if gathered:
                 try:
                     await self._store(list(gathered.values()))
-                except (SQLAlchemyError, OSError):
+                except Exception:  # also a mistake of ours: it must not end all later rounds
                     logger.exception("heartbeats not stored count=%d", len(gathered))
 
     async def _store(self, heartbeats: Sequence[Beat]) -> None:

@@ -13,8 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from session_service.clock import Clock
 from session_service.database import Database
 from session_service.errors import SetupError
@@ -46,7 +44,7 @@ class Identities:
         while True:
             try:
                 await self.look()
-            except (SQLAlchemyError, OSError):
+            except Exception:  # also a mistake of ours: it must not end all later rounds
                 logger.exception("changed keys not read, trying again in %.0f s", LOOK_EVERY_S)
             await asyncio.sleep(LOOK_EVERY_S)
 

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy.exc import SQLAlchemyError
 
 from broker.contract.messages import Presence
 from session_service.clock import Clock
@@ -70,7 +69,7 @@ class Returns:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
                 await self._serve()
-            except (SQLAlchemyError, OSError):
+            except Exception:  # also a mistake of ours: it must not end all later rounds
                 logger.exception("commands not sent again; devices that ask for none wait for the next birth")
 
     async def _serve(self) -> None:

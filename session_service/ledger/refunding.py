@@ -8,7 +8,6 @@ from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from session_service.clock import Clock
 from session_service.database import Database
@@ -41,7 +40,7 @@ class Refunding:
         while True:
             try:
                 await self.ask_again()
-            except (SQLAlchemyError, OSError):
+            except Exception:  # also a mistake of ours: it must not end all later rounds
                 logger.exception("refunds not looked at, trying again in %.0f s", LOOK_EVERY_S)
             await asyncio.sleep(LOOK_EVERY_S)
 

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from session_service.database import Database
 from session_service.reports import totals_repository as repository
@@ -40,7 +39,7 @@ class Totals:
             await asyncio.sleep(ADD_EVERY_S)
             try:
                 await self.round()
-            except (SQLAlchemyError, OSError):
+            except Exception:  # also a mistake of ours: it must not end all later rounds
                 logger.exception("takings not added up, trying again in %.0f s", ADD_EVERY_S)
 
     async def round(self) -> None:

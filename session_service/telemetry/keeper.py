@@ -45,7 +45,7 @@ class Keeper:
             await asyncio.sleep(STORE_EVERY_S)
             try:
                 await self.round()
-            except (SQLAlchemyError, OSError):
+            except Exception:  # also a mistake of ours: it must not end all later rounds
                 logger.exception("telemetry not kept, trying again in %.0f s", STORE_EVERY_S)
 
     async def round(self) -> None:

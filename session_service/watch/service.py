@@ -18,7 +18,6 @@ from typing import Annotated, Final, NamedTuple, cast
 
 import msgspec
 from fastapi import Depends, Request
-from sqlalchemy.exc import SQLAlchemyError
 
 from session_service import metrics
 from session_service.clock import Clock, new_id
@@ -163,7 +162,7 @@ class Watch:
             changed, self._changed = self._changed, set()
             try:
                 lines = await self._database.read(lambda c: repository.lines_of(c, changed))
-            except (SQLAlchemyError, OSError):
+            except Exception:  # also a mistake of ours: it must not end all later rounds
                 logger.exception("changes of the fleet not read count=%d", len(changed))
                 self._changed |= changed
                 return

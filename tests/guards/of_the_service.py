@@ -239,7 +239,7 @@ GUARDS: Final = (
     Guard(
         "audit: a head that was kept",
         AUDIT,
-        "    if not wanted_is_there:\n",
+        "    if not verdict.head_seen:\n",
         "    if False:\n",
         (AUDIT_TESTS + "test_removed_newest_rows_are_found_with_a_head_kept_elsewhere_only",),
     ),

@@ -131,17 +131,19 @@ function Camera({ onFound, say }: { onFound: (label: [string, string]) => Promis
 // The number on the thing, looked up in the fleet that the page has: it works without a network.
 function ByNumber({ fleet }: { fleet: Fleet }) {
   const [said, say] = useState("");
-  function open(event: SubmitEvent): void {
+  async function open(event: SubmitEvent): Promise<void> {
     event.preventDefault();
     const number = Number(new FormData(event.currentTarget as HTMLFormElement).get("number"));
+    if (!fleet.ready) say("The fleet is still loading.");
+    await known(fleet);
     const line = fleet.lines.get(number);
     if (line) go(`/ops/devices/${line.id}`);
-    else say(fleet.ready ? `No device has the number ${number}.` : "The fleet is still loading. Try again in a moment.");
+    else say(`No device has the number ${number}.`);
   }
   return (
     <section aria-labelledby="number">
       <h2 id="number">Or type its number</h2>
-      <form class="reason" onSubmit={open}>
+      <form class="reason" onSubmit={(event) => void open(event)}>
         <label>Number<input name="number" inputMode="numeric" pattern="[0-9]{1,10}" required autocomplete="off" /></label>
         <button class="main">Open</button>
         <p class="fault" role="alert">{said}</p>
@@ -149,3 +151,14 @@ function ByNumber({ fleet }: { fleet: Fleet }) {
     </section>
   );
 }
+
+// Wait until the fleet is there, from the service or as it was kept.
+const known = (fleet: Fleet): Promise<void> =>
+  new Promise((done) => {
+    if (fleet.ready) return done();
+    const stop = fleet.subscribe(() => {
+      if (!fleet.ready) return;
+      stop();
+      done();
+    });
+  });

@@ -32,6 +32,7 @@ PICTURES: Final = HERE / "pictures"
 STYLES: Final = HERE.parent / "session_service/web/dashboard"
 OWN: Final = sorted(set(re.findall(r"#[0-9a-f]{6}\b", "".join(css.read_text() for css in STYLES.glob("*.css")))))
 BETWEEN: Final = 64  # colours besides the pages' own: the edges of letters
+NEAR: Final = 10  # of 255: a colour so near to one of the pages' own is that one
 MAX_BYTES: Final = 150_000
 DRAWN_MS: Final = 2_500  # for charts, maps and what is asked for when a page is there
 PATIENCE_MS: Final = 60_000.0
@@ -81,7 +82,16 @@ SHOTS: Final = (
         "device",
         "A device",
         "/ops/devices/{device}",
-        "Its state with its age and evidence, each command with its milliseconds, charts, sessions, labels, actions.",
+        "Its state with its age and evidence, each command with its milliseconds a state, what can be done.",
+    ),
+    Shot(
+        "charts",
+        "A device's charts",
+        "/ops/devices/{device}?view=charts",
+        "Battery, signal and more, for hours to months.",
+    ),
+    Shot(
+        "reports", "A device's reports", "/ops/devices/{device}?view=reports", "What it has signed, report by report."
     ),
     Shot("sessions", "Sessions", "/ops/sessions", "Who rides now, and what waits for a decision."),
     Shot(
@@ -99,7 +109,7 @@ SHOTS: Final = (
         "/ops/money/postings?what=takings&from={from}&to={to}",
         "What a figure is the sum of, transfer by transfer.",
     ),
-    Shot("account", "An account", "/ops/money/accounts/fees", "One account of the ledger."),
+    Shot("account", "An account", "/ops/money/accounts/revenue:bike", "One account of the ledger."),
     Shot("use", "Use", "/ops/use", "When and where rides begin and end, what stands idle, what ought to be moved."),
     Shot("tariffs", "Tariffs", "/ops/tariffs", "Prices, and what another price would have made of last week."),
     Shot("audit", "Audit", "/ops/audit", "Who did what, when and why, and whether the chain holds."),
@@ -155,11 +165,17 @@ def _small(picture: bytes) -> bytes:
 
 def _palette(image: Image.Image) -> Image.Image:
     """Return the pages' own colours, so that none is lost, and those that a picture has most of between them."""
-    between = image.quantize(BETWEEN, Image.Quantize.MEDIANCUT).getpalette() or []
-    own = [part for colour in OWN for part in ImageColor.getrgb(colour)]
+    own = [ImageColor.getrgb(colour) for colour in OWN]
+    found = image.quantize(BETWEEN, Image.Quantize.MEDIANCUT).getpalette() or []
+    between = [tuple(found[n : n + 3]) for n in range(0, len(found), 3)]
+    apart = [one for one in between if all(max(map(_distance, one, other)) > NEAR for other in own)]
     palette = Image.new("P", (1, 1))
-    palette.putpalette((own + between[: 3 * BETWEEN])[: 3 * 256])
+    palette.putpalette([part for colour in (*own, *apart)[:256] for part in colour])
     return palette
+
+
+def _distance(one: int, other: int) -> int:
+    return abs(one - other)
 
 
 def page(there: Callable[[Shot], bool]) -> str:

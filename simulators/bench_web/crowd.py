@@ -42,6 +42,7 @@ EVERY_S: Final = 30.0  # a real agent's own (device_agent.core.limits)
 STEP_S: Final = 0.05  # so often those that are due speak
 GRANT_EVERY: Final = 20  # steps: what the broker has forgotten it knows again within a second
 STEP_M: Final = 60.0  # so far a bike has gone when it is heard of again
+LEAST_PERCENT: Final = 25  # above that with which a device is flagged
 METRES_A_DEGREE: Final = 111_195.0
 OLD_VERSION: Final = "0.9.2"  # of the agent on every tenth device
 
@@ -228,7 +229,7 @@ def _light(wish: Wish, device_id: str, key: EllipticCurvePrivateKey, chance: ran
         key=key,
         key_id=key_id(key.public_key()),
         position=wish.position,
-        battery_percent=chance.choice((*range(15, 100, 5), 90, 95, 100)),
+        battery_percent=round(chance.triangular(LEAST_PERCENT, 100, 95)),  # most have been changed lately
         version=OLD_VERSION if chance.random() < 0.1 else agent_version,
         signal_dbm=chance.randint(-110, -60),
     )

@@ -178,7 +178,7 @@ async def test_the_two_workers_leave_each_others_pages_alone(
 ) -> None:
     there = await at_the_kerb(phone, people["viewer"], "/ops")
     page = there.page
-    await page.evaluate(READY)
+    await until_kept(page)
     await there.open("/")
     await page.evaluate("async () => { await navigator.serviceWorker.register('/sw.js'); }")
     await page.evaluate(READY)

@@ -75,7 +75,7 @@ class Show:
 def write_trips(folder: Path) -> None:
     chance = random.Random(60)  # noqa: S311 - simulated chance
     free_at = dict.fromkeys(range(FIRST, FIRST + BIKES), BEGIN)
-    at = dict.fromkeys(free_at, STATIONS[0])
+    at = {bike: STATIONS[bike % len(STATIONS)] for bike in free_at}  # so that all of them are in sight from the start
     with (folder / "stations.csv").open("w", newline="") as file:
         lines = csv.writer(file)
         lines.writerow(["id", "name", "latitude", "longitude"])

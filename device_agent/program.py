@@ -105,7 +105,7 @@ def _work(settings: LoadedSettings) -> None:
             link=link,
             signer=signer,
             vitals=LinuxVitals(),
-            restart=lambda: runner.stop(),  # noqa: PLW0108 - it is made below
+            restart=lambda: runner.when_at_rest(runner.stop),  # an order may have come while the outcome was written
         )
         device = Device(values.device, find_key, ports, settings.limits, config_revision=values.config_revision)
         runner = Runner(device, inbox, clock, Manager())

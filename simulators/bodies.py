@@ -133,8 +133,9 @@ class SimulatedDevice:
         self.link.restart()
 
     def _restart_soon(self) -> None:
-        """Do what a supervisor does: the core ends, and a new one begins with another boot id."""
-        self._restart = asyncio.get_running_loop().call_later(RESTART_S, self.reboot)
+        """Do what a supervisor does when the lock is at rest: the core ends, and a new one begins, of another boot."""
+        restart = self._restart_soon if self._agent.agent.driving else self.reboot
+        self._restart = asyncio.get_running_loop().call_later(RESTART_S, restart)
 
     def _vitals(self) -> Vitals:
         """Return a signal that is better here than there and wavers, and a case that warms up while it is on."""

@@ -124,8 +124,6 @@ def _of_unlock(  # noqa: PLR0913, PLR0917 - one rule, and all that it looks at
 
 def _unlocked(connection: Connection, clock: Clock, session: Session, because: Because) -> tuple[Change, ...]:
     state = SessionState(session.state)
-    if state is SessionState.CLOSED:
-        _stands_open(connection, session, because, f"opened for session {session.id}, which was over")
     if not allows(state, Event.UNLOCKED):
         return ()
     if state is SessionState.NOT_UNLOCKED:
@@ -147,7 +145,13 @@ def _unlocked(connection: Connection, clock: Clock, session: Session, because: B
 
 def _proven_late(connection: Connection, session: Session, because: Because) -> Change:
     """The lock did open, and the hold has been released: a person decides, and the device waits for that."""
-    _stands_open(connection, session, because, f"opened for session {session.id} after its hold was released")
+    other = repository.on_device(connection, session.device_id)
+    detail = f"opened for session {session.id} after its hold was released"
+    devices.open_alert(connection, session.device_id, "unlocked_after_release", detail, because.now_ms)
+    if other is None:
+        devices.set_service(
+            connection, session.device_id, Service.HELD, actor="rule:late_proof", why=detail, now_ms=because.now_ms
+        )
     return advance(
         connection,
         session,
@@ -157,15 +161,6 @@ def _proven_late(connection: Connection, session: Session, because: Because) -> 
         started_at_ms=because.at_ms,
         last_evidence_at_ms=because.at_ms,
     )
-
-
-def _stands_open(connection: Connection, session: Session, because: Because, detail: str) -> None:
-    """It opened for a session that has ended, as for the second of two presses; unless let again, it is held."""
-    devices.open_alert(connection, session.device_id, "unlocked_after_release", detail, because.now_ms)
-    if repository.on_device(connection, session.device_id) is None:
-        devices.set_service(
-            connection, session.device_id, Service.HELD, actor="rule:late_proof", why=detail, now_ms=because.now_ms
-        )
 
 
 def _stayed_shut(connection: Connection, session: Session, because: Because, reason: str) -> tuple[Change, ...]:

@@ -514,25 +514,3 @@ def test_a_second_start_is_refused_and_sets_nothing_aside(
         street.start(other, bike)
     assert dump(street) == before
     assert len(street.rows("hold")) == 1
-
-
-# -- a press too many: what opens for a session that is over stands open with nobody
-
-
-def test_a_second_press_that_opens_after_the_end_is_an_alert_and_holds_the_device(
-    street: Street, rider: RiderIdentity, bike: Device
-) -> None:
-    session_id = opened(street, rider, bike)
-    later(street, 5 * MIN_MS, bike)
-    street.pause(rider, session_id)
-    shut(street, bike)
-    for _ in range(2):
-        street.send(bike, street.resume(rider, session_id))
-    street.reply(bike, order=bike.orders[-2])
-    street.deliver(bike)
-    shut(street, bike)
-    assert (paid(street, session_id)[0], street.service(bike)) == ("closed", "ready")
-    street.reply(bike)
-    street.deliver(bike)
-    assert paid(street, session_id) == ("closed", "ridden", "posted", 150)
-    assert (street.service(bike), street.alerts(bike)) == ("held", {"unlocked_after_release"})

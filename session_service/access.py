@@ -172,7 +172,7 @@ TABLE: Final[dict[str, Who]] = {
     "POST /v1/ops/labels/{label_id}/mounted": Role.TECHNICIAN,
     "POST /v1/ops/labels/{label_id}/reinstate": Role.TECHNICIAN,
     "POST /v1/ops/labels/sheets": Role.TECHNICIAN,
-    "GET /v1/ops/labels/{label_id}/{signature}": Role.VIEWER,
+    "GET /v1/ops/labels/{label_id}/signatures/{signature}": Role.VIEWER,
     "GET /v1/ops/label-keys": Role.VIEWER,
     "POST /v1/ops/label-keys/rotate": Role.ADMIN,
     "POST /v1/ops/label-keys/{key_id}/retire": Role.ADMIN,  # it can end every label there is

@@ -61,7 +61,7 @@ async def retire(
     )
 
 
-@router.get("/v1/ops/labels/{label_id}/{signature}")
+@router.get("/v1/ops/labels/{label_id}/signatures/{signature}")
 async def scanned(
     context: InContext, keys: InKeys, _operator: InOperator, label_id: LabelId, signature: Signature
 ) -> ScannedOut:

@@ -265,7 +265,7 @@ async def violations(page: Page, *, colours_alone: bool = False) -> list[str]:
         colours_alone: whether only the rules about colours are asked, of a page of which only these have changed.
     """
     await page.evaluate(_axe())
-    only = ", runOnly: ['cat.color']" if colours_alone else ""
+    only = ", runOnly: ['color-contrast', 'link-in-text-block']" if colours_alone else ""
     found = await page.evaluate(f"() => axe.run(document, {{resultTypes: ['violations']{only}}})")
     return [
         f"{rule['id']}: {' '.join(map(str, node['target']))}: {node['failureSummary']}"

@@ -58,7 +58,7 @@ export function ScanPage({ fleet }: Visit) {
   const [said, say] = useState("");
   async function found([label, signature]: [string, string]): Promise<boolean> {
     try {
-      const scanned = await get<Scanned>(`/v1/ops/labels/${label}/${signature}`);
+      const scanned = await get<Scanned>(`/v1/ops/labels/${label}/signatures/${signature}`);
       if (scanned.verdict === "genuine") go(`/ops/devices/${scanned.label.device_id}`);
       else setWrong(scanned);
       return true;

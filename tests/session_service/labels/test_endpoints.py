@@ -51,15 +51,15 @@ async def test_a_label_that_was_read_says_its_device_and_what_it_is_worth(client
     forged = signature[:-2] + ("00" if signature[-2:] != "00" else "11")
 
     async def read(signature: str) -> tuple[str, str, int]:
-        answer = (await client.get(path + signature)).json()
+        answer = (await client.get(f"{path}signatures/{signature}")).json()
         return answer["verdict"], answer["label"]["device_id"], answer["number"]
 
     assert await read(signature) == ("genuine", BIKE, 1042)
     assert await read(forged) == ("forged", BIKE, 1042)
     await client.post(f"{path}revoke", json={"reason": "pasted over"})
     assert await read(signature) == ("revoked", BIKE, 1042)
-    assert (await client.get(f"/v1/ops/labels/0000000000/{signature}")).status_code == 404
-    assert (await client.get(f"{path}short")).status_code == 422
+    assert (await client.get(f"/v1/ops/labels/0000000000/signatures/{signature}")).status_code == 404
+    assert (await client.get(f"{path}signatures/short")).status_code == 422
 
 
 async def test_png_and_svg_show_the_label(client: httpx.AsyncClient) -> None:

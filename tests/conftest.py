@@ -43,6 +43,19 @@ def pytest_configure() -> None:
     share_routes()
 
 
+FOR_THE_SOAK: Final = (
+    "tests/browser/test_dashboard_fleet.py",  # with ten thousand lines; the others have five
+    "tests/browser/test_dashboard_replay.py",
+    "tests/browser/test_dashboard_device.py::test_charts_from_hours_to_a_year",
+    "tests/browser/test_dashboard_device.py::test_a_log_of_100_000_reports",
+    "tests/browser/test_dashboard_device.py::test_every_label_of_a_sheet_is_read_back[Letter]",
+    "tests/end_to_end/test_demo.py::test_a_demo_that_is_killed",
+    "tests/end_to_end/test_replay.py::test_a_bike_that_was_out_for_too_long",
+    "tests/end_to_end/test_replay.py::test_a_replay_that_runs_out_of_time",
+)
+"""What takes long and whose parts are tried elsewhere too: `make soak` runs it, and ``UNLATCH_EVERY_DATABASE=1``."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what another database would only repeat, and put the files in the order of ``spread``."""
     repeated = {item for item in items if _is_repeated(item)} if not os.environ.get("UNLATCH_EVERY_DATABASE") else set()

@@ -156,7 +156,7 @@ async def test_a_restarted_agent_says_so_and_is_back_under_another_boot(
 
 
 @pytest.mark.parametrize("paper", ["A4", "Letter"])
-async def test_every_label_of_a_sheet_is_read_back_from_its_paper_each_as_its_own_device(
+async def test_every_label_of_a_sheet_is_read_back(
     house: BrowserHouse, people: dict[str, str], phone: GetPhone, tmp_path: Path, paper: str
 ) -> None:
     desk = await signed_in(phone, people["technician"], "/ops/labels?site=Rack", accept_downloads=True)

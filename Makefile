@@ -39,7 +39,9 @@ soak: setup ## check the rules with many more histories, plant faults in them, a
 	UNLATCH_RULES_BATCHES=100 UNLATCH_RULES_FIRST=1000 $(PYTEST) tests/session_service/sessions/test_rules_machine.py
 	$(BIN)/python -m tests.session_service.sessions.planted_faults
 	UNLATCH_EVERY_DATABASE=1 $(PYTEST) tests/session_service/web tests/session_service/riders tests/session_service/test_*.py \
-	  tests/end_to_end/test_{faults,demo,replay}.py tests/browser/test_dashboard_{fleet,replay,device}.py --deselect tests/session_service/test_schemathesis.py
+	  tests/end_to_end/test_faults.py tests/end_to_end/test_demo.py tests/end_to_end/test_replay.py \
+	  tests/browser/test_dashboard_fleet.py tests/browser/test_dashboard_replay.py tests/browser/test_dashboard_device.py \
+	  --deselect tests/session_service/test_schemathesis.py
 	UNLATCH_HOSTILE_DEEDS=10000 $(BIN)/pytest -q tests/hostile
 	UNLATCH_EVERY_DATABASE=1 UNLATCH_FUZZ_EXAMPLES=200 $(PYTEST) tests/session_service/test_schemathesis.py
 	UNLATCH_FUZZ_INPUTS=1000000 $(BIN)/pytest -q -s tests/fuzz

@@ -39,7 +39,6 @@ MISTAKE_CHARS: Final = 3_000  # of a traceback: its end says what is wrong
 CLIP_FRAMES: Final = 6  # as many photographs by an unsteady hand, over and over
 CLIP_FPS: Final = 10
 CLIP_SEED: Final = 20_261_122
-COLOUR_RULES: Final = ("color-contrast", "link-in-text-block")  # axe's; its tag for them has those of AAA as well
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 
 _GROUP: Final = re.compile(r"Exception in ASGI application\n(?: +[|+].*\n)+")

@@ -55,11 +55,13 @@ class Town:
 async def contents(made: World) -> Contents:
     """Return everything that a world's database holds, in an order that does not depend on where rows lie.
 
-    Telemetry is left out: it is written every few seconds, whatever is asked for, and no request changes it.
+    Telemetry and what devices last said are left out: they are written every few seconds, whatever is asked for, and no
+    request changes them.
     """
 
     def all_rows(connection: Connection) -> Contents:
-        tables = [(name, t) for name, t in SQLModel.metadata.tables.items() if not name.startswith("telemetry_")]
+        told = ("telemetry_", "device_state")
+        tables = [(name, t) for name, t in SQLModel.metadata.tables.items() if not name.startswith(told)]
         return {name: sorted((tuple(row) for row in connection.execute(select(t))), key=repr) for name, t in tables}
 
     return await made.context.database.read(all_rows)

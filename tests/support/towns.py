@@ -55,13 +55,13 @@ class Town:
 async def contents(made: World) -> Contents:
     """Return everything that a world's database holds, in an order that does not depend on where rows lie.
 
-    Telemetry and what devices last said are left out: they are written every few seconds, whatever is asked for, and no
-    request changes them.
+    Telemetry, what devices last said and takings are left out: they are written, or added up, every few seconds,
+    whatever is asked for, and no request changes them.
     """
 
     def all_rows(connection: Connection) -> Contents:
-        told = ("telemetry_", "device_state")
-        tables = [(name, t) for name, t in SQLModel.metadata.tables.items() if not name.startswith(told)]
+        by_itself = ("telemetry_", "device_state", "taking")
+        tables = [(name, t) for name, t in SQLModel.metadata.tables.items() if not name.startswith(by_itself)]
         return {name: sorted((tuple(row) for row in connection.execute(select(t))), key=repr) for name, t in tables}
 
     return await made.context.database.read(all_rows)

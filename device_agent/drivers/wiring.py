@@ -1,4 +1,4 @@
-"""How locks are wired, and what each needs: solenoid, motor, servo and strike, as `/etc/unlatch/device.toml` says it.
+"""How locks are wired, and what each needs: solenoid, motor, servo and strike, as the settings say it.
 
 Each number is a starting value for a common part; its reason stands beside it. The data sheet of the part in hand wins.
 """

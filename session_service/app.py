@@ -71,6 +71,7 @@ from session_service.tracing.opening import Parts, parts_of
 from session_service.trail.endpoints import router as trail_router
 from session_service.views.endpoints import router as views_router
 from session_service.visits.endpoints import router as visits_router
+from session_service.visits.forgetting import old_notes
 from session_service.watch.endpoints import router as watch_router
 from session_service.watch.service import Watch
 from session_service.web import all_pages, static_files
@@ -193,7 +194,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.payments = SandboxProvider(settings.payment_url, secrets.payment_api_key, secrets.webhook_secret)
     await _prepare(database, context)
     configurations = Configurations(database, clock, secrets, dispatcher)
-    rounds, sender = Rounds(database, clock, settings), Sender(database, clock, settings)
+    rounds, sender = Rounds(database, clock, settings, old_notes), Sender(database, clock, settings)
     refunding = Refunding(database, clock, app.state.payments, settings)
     adding = totals.Totals(database, settings.time_zone)
     tasks = [

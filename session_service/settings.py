@@ -136,6 +136,8 @@ class Settings(BaseSettings):
     held_too_long_ms: int = Field(default=14_400_000, ge=1_000)  # half a shift
     alerts_kept_days: int = Field(default=366, ge=31, le=3_660)
     """How long after their end. A year, to compare with the last one; longer than the longest mute."""
+    notes_kept_days: int = Field(default=366, ge=31, le=3_660)
+    """What was written down at visits where nothing lasts: what was mended a year ago still tells about a device."""
     notices_kept_days: int = Field(default=30, ge=7, le=3_660)  # after they were taken or given up
 
     # To whom alerts are sent on; nothing is sent unless it is set. Secrets: alert-webhook-secret, smtp-password.

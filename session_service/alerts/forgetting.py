@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, Select, delete, select
 
@@ -30,16 +30,21 @@ class Old(NamedTuple):
     delete: Callable[[Sequence[str], Connection], None]
 
 
+Finds: TypeAlias = Callable[[Settings, int], Sequence[Old]]
+"""What says, for a moment of real time, how to find what is old and to delete it."""
+
+
 def old(settings: Settings, now_ms: int) -> tuple[Old, ...]:
     """Return what is to be deleted at a moment of real time."""
     alerts_ms = now_ms - settings.alerts_kept_days * DAY_MS
     notices_ms = now_ms - settings.notices_kept_days * DAY_MS
     done = select(_NOTICE.c.id).where(_NOTICE.c.done_at_ms < notices_ms).order_by(_NOTICE.c.done_at_ms)
     over = select(ALERT.c.id).where(ALERT.c.cleared_at_ms < alerts_ms).order_by(ALERT.c.cleared_at_ms)
-    return (Old(partial(_ids, done), _delete_notices), Old(partial(_ids, over), _delete_alerts))
+    return (Old(partial(some, done), _delete_notices), Old(partial(some, over), _delete_alerts))
 
 
-def _ids(statement: Select[Any], connection: Connection) -> Sequence[str]:
+def some(statement: Select[Any], connection: Connection) -> Sequence[str]:
+    """Return the first of the ids that a statement finds."""
     return connection.execute(statement.limit(AT_ONCE)).scalars().all()
 
 

@@ -13,6 +13,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, and_, exists, func, null, or_, select, update
@@ -76,10 +77,12 @@ class Site(NamedTuple):
 class Rounds:
     """Runs until it is cancelled. What fails in one round is tried again in the next."""
 
-    def __init__(self, database: Database, clock: Clock, settings: Settings) -> None:
+    def __init__(self, database: Database, clock: Clock, settings: Settings, *forget: forgetting.Finds) -> None:
+        """``forget`` finds what nouns above this one want deleted in the same rounds."""
         self._database = database
         self._clock = clock
         self._settings = settings
+        self._forgotten = (forgetting.old, *forget)
 
     async def run(self) -> None:
         """Make rounds until cancelled."""
@@ -113,7 +116,7 @@ class Rounds:
             await self._database.write(partial(settle_site, site, now_ms))
 
     async def _forget(self, now_ms: int) -> None:
-        for what in forgetting.old(self._settings, now_ms):
+        for what in chain.from_iterable(find(self._settings, now_ms) for find in self._forgotten):
             for ids in _few(await self._database.read(what.ids)):
                 await self._database.write(partial(what.delete, ids))
 

@@ -12,7 +12,7 @@ class VisitNote(SQLModel, table=True):
     """A line by a person about a device or, where ``stop`` is the id of a site's alert, about that site."""
 
     __tablename__ = "visit_note"
-    __table_args__ = (Index("visit_note_of", "stop", "id"),)
+    __table_args__ = (Index("visit_note_of", "stop", "id"), Index("visit_note_at", "at_ms"))
 
     id: str = Field(primary_key=True, max_length=26)
     stop: str = Field(max_length=26)

@@ -14,6 +14,7 @@ from session_service.devices import service as devices
 from session_service.devices.model import Kind
 from session_service.devices.service import By, NewDevice
 from session_service.settings import Settings
+from session_service.visits.forgetting import old_notes
 
 NOW_MS = 1_790_000_000_000
 BY = By("operator:X", "because", NOW_MS)
@@ -53,7 +54,7 @@ class Yard:
     async def round(self, after_ms: int = 0) -> None:
         """Let time pass and look once."""
         self.hands.ms += after_ms
-        await Rounds(self.database, cast("Clock", self.hands), Settings()).round()
+        await Rounds(self.database, cast("Clock", self.hands), Settings(), old_notes).round()
 
     async def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Return what a query finds."""

@@ -222,6 +222,7 @@ def _alerts() -> None:
         _text("text"),
     )
     op.create_index("visit_note_of", "visit_note", ["stop", "id"])
+    op.create_index("visit_note_at", "visit_note", ["at_ms"])
     op.create_table(
         "battery_mark",
         _string("device_id", 10, KEY),

@@ -117,6 +117,25 @@ async def test_a_visit_is_assigned_noted_and_done(database: Database) -> None:
     ]
 
 
+async def test_notes_of_what_is_done_are_deleted_when_the_settings_say_so(database: Database) -> None:
+    made = await yard(database, 2)
+    for device_id in made.ids:
+        await raised(database, device_id, "jammed")
+        await database.write(partial(service.note, stop_id=device_id, text="bring oil", by=ADA))
+    (done, _) = await queue(made)
+    ended = [one.alert.id for one in done.alerts]
+    await database.write(lambda c: service.done(c, done.id, ended, ADA, anything, free=False))
+    kept = []
+    for days in (365, 2):
+        made.hands.ms += days * 24 * HOUR_MS
+        await made.heard(1, 2)  # or there would be the alert that they are silent
+        await made.round()
+        kept.append(await made.rows("SELECT stop FROM visit_note ORDER BY id"))
+    lasting = next(device_id for device_id in made.ids if device_id != done.id)
+    assert kept == [[(device_id,) for device_id in made.ids], [(lasting,)]]
+    assert await made.rows("SELECT count(*) FROM audit WHERE action = 'visit.note'") == [(2,)]
+
+
 async def test_what_has_not_been_seen_to_stays(database: Database) -> None:
     made = await yard(database)
     await raised(database, made.ids[0], "jammed")

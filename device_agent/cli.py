@@ -20,21 +20,21 @@ RENEW_LIMIT_S: Final = 300  # start of Python on a slow card, and a slow network
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 Work = Callable[[LoadedSettings, argparse.Namespace], int]
 
-DEFAULT_CONFIG: Final = Path("/etc/unlatch-agent/agent.toml")
+DEFAULT_CONFIG: Final = Path("/etc/unlatch/device.toml")
 
 _EPILOGS: Final = {
-    "run": f"example:\n  unlatch-agent run --config /etc/unlatch-agent/agent.toml\n\na settings file:\n\n{EXAMPLE}",
-    "release": "example:\n  unlatch-agent release --config agent.toml",
-    "selftest": "example:\n  unlatch-agent selftest --config agent.toml",
+    "run": f"example:\n  unlatch-agent run --config /etc/unlatch/device.toml\n\na settings file:\n\n{EXAMPLE}",
+    "release": "example:\n  unlatch-agent release --config device.toml",
+    "selftest": "example:\n  unlatch-agent selftest --config device.toml",
     "enrol": (
         "examples:\n"
         "  unlatch-agent enrol --service https://unlatch.example.org --device 0123456789 --claim 7Q2M-XK4P\n"
         "  unlatch-agent enrol ... --pkcs11 'pkcs11:token=unlatch;object=report-key"
-        "?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/unlatch-agent/pin'\n\n"
+        "?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/unlatch/pin'\n\n"
         "It can be repeated after a failure: the keys that it has made are used again."
     ),
-    "renew": "example:\n  unlatch-agent renew --config agent.toml\n\nThe running agent does this by itself.",
-    "journal": "examples:\n  unlatch-agent journal --config agent.toml\n  unlatch-agent journal --json | jq .reports",
+    "renew": "example:\n  unlatch-agent renew --config device.toml\n\nThe running agent does this by itself.",
+    "journal": "examples:\n  unlatch-agent journal --config device.toml\n  unlatch-agent journal --json | jq .reports",
 }
 
 
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="unlatch-agent",
         description="The program on the device: speaks MQTT and moves the lock.",
-        epilog="example:\n  unlatch-agent run --config /etc/unlatch-agent/agent.toml",
+        epilog="example:\n  unlatch-agent run --config /etc/unlatch/device.toml",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=__version__)

@@ -24,7 +24,7 @@ from device_agent.service import Service
 from device_agent.settings import Kind, load
 
 PATH: Final = "/v1/enrolments"
-SETTINGS_FILE: Final = "agent.toml"
+SETTINGS_FILE: Final = "device.toml"
 CA_FILE: Final = "ca.pem"
 CERT_FILE: Final = "tls-cert.pem"
 KEY_FILE: Final = "tls-key.pem"

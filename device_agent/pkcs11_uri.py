@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from device_agent.errors import SignerError
 
 EXAMPLE: Final = (
-    "pkcs11:token=unlatch;object=report-key?module-path=/usr/lib/module.so&pin-source=file:/etc/unlatch-agent/pin"
+    "pkcs11:token=unlatch;object=report-key?module-path=/usr/lib/module.so&pin-source=file:/etc/unlatch/pin"
 )
 _PATH: Final = frozenset({"token", "object", "type"})
 _QUERY: Final = frozenset({"module-path", "pin-source"})

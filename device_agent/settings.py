@@ -24,7 +24,7 @@ EXAMPLE: Final = """\
 device = "0123456789"                     # ten characters of Crockford base32, as registered
 state_dir = "/var/lib/unlatch-agent"      # the journal lives here
 report_key_file = "report_key.pem"        # P-256, PKCS#8, mode 0600
-# report_key_pkcs11 = "pkcs11:token=T;object=K?module-path=/usr/lib/module.so&pin-source=file:/etc/unlatch-agent/pin"
+# report_key_pkcs11 = "pkcs11:token=T;object=K?module-path=/usr/lib/module.so&pin-source=file:/etc/unlatch/pin"
 command_key_files = ["command_key.pem"]   # Ed25519, public; later ones come in signed configurations
 
 [broker]

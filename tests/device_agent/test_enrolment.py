@@ -27,7 +27,7 @@ from tests.support.cell import Cell
 pytestmark = pytest.mark.server
 
 CLAIM = "7Q2M-XK4P"
-SECRETS = {"tls-key.pem", "report-key.pem", "agent.toml"}
+SECRETS = {"tls-key.pem", "report-key.pem", "device.toml"}
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_from_the_command_line_with_the_claim_from_standard_input(wish: Wish, se
     )
     assert (done.returncode, "selftest --config" in done.stdout) == (0, True), done
     assert msgspec.json.decode(service.bodies[0], type=Enrolment).claim == CLAIM
-    assert load(wish.folder / "agent.toml").values.lock.kind == "pod"
+    assert load(wish.folder / "device.toml").values.lock.kind == "pod"
 
 
 def test_a_failure_is_told_in_a_line(wish: Wish, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ GOOD = "pkcs11:token=a;object=b?module-path=/m.so&pin-source=file:/pin"
 
 
 def test_the_example_in_the_errors_is_good() -> None:
-    assert parse(EXAMPLE).pin_file == Path("/etc/unlatch-agent/pin")
+    assert parse(EXAMPLE).pin_file == Path("/etc/unlatch/pin")
 
 
 def test_names_may_have_any_character() -> None:

@@ -73,7 +73,7 @@ class Program:
         text = SETTINGS.format(
             device=DEVICE, host=self._broker.host, port=self._broker.port, movement_ms=movement_ms, boot=boot
         )
-        (self.directory / "agent.toml").write_text(text)
+        (self.directory / "device.toml").write_text(text)
 
     def start(self) -> None:
         # As it is installed: compiling what it imports would show in its memory.
@@ -108,7 +108,7 @@ class Program:
         return int(fields[11]) + int(fields[12])
 
     def _command(self, *words: str) -> list[str]:
-        config = str(self.directory / "agent.toml")
+        config = str(self.directory / "device.toml")
         return [sys.executable, "-m", "device_agent.cli", *words, "--config", config]
 
 

@@ -74,11 +74,11 @@ def settings_of(folder: Path, cell: Cell, service: StubService, *, age_days: int
         ("ca.pem", files.ca.read_text()),
         ("tls-cert.pem", files.certificate.read_text()),
         ("tls-key.pem", files.key.read_text()),
-        ("agent.toml", SETTINGS.format(device=DEVICE, port=port, url=service.url)),
+        ("device.toml", SETTINGS.format(device=DEVICE, port=port, url=service.url)),
     ):
         (folder / name).touch(mode=0o600)
         (folder / name).write_text(text)
-    return load(folder / "agent.toml")
+    return load(folder / "device.toml")
 
 
 def identity_of(settings: LoadedSettings) -> Identity:

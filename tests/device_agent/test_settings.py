@@ -12,7 +12,7 @@ from device_agent.keys import FileKey, load_command_keys, read_secret
 from device_agent.settings import EXAMPLE, Kind, load
 
 
-def write(directory: Path, text: str, name: str = "agent.toml") -> Path:
+def write(directory: Path, text: str, name: str = "device.toml") -> Path:
     file = directory / name
     file.touch(mode=0o600)
     file.write_text(text)

@@ -54,7 +54,7 @@ def enrolled(house: House, device: dict[str, Any], folder: Path) -> subprocess.C
 
 def hurried(folder: Path) -> LoadedSettings:
     """Have it report and look after its certificate more often than a device in the street."""
-    file = folder / "agent.toml"
+    file = folder / "device.toml"
     text = file.read_text().replace("[service]\n", "[service]\ncheck_interval_s = 1\n")
     file.write_text(f"heartbeat_interval_ms = 500\n{text}")
     return load(file)

@@ -25,7 +25,10 @@ Rows = list[Row[Any]]
 
 _QUERIES: Final = {
     "accounts": "SELECT id, kind FROM account",
-    "alerts": "SELECT id, device_id, acknowledged_at_ms, cleared_at_ms, cleared_by FROM device_alert",
+    "alerts": (
+        "SELECT id, device_id, kind, version, assignee, acknowledged_at_ms, muted_until_ms, cleared_at_ms, cleared_by"
+        " FROM device_alert"
+    ),
     "approvals": "SELECT id, device_id, asked_by, asked_at_ms, decided_by, decided_at_ms FROM approval",
     "audit": "SELECT id, at_ms, actor, action, subject, why, previous, hash FROM audit ORDER BY id",
     "commands": (
@@ -43,6 +46,7 @@ _QUERIES: Final = {
     "labels": "SELECT id, minted_at_ms, revoked_at_ms FROM label",
     "notes": "SELECT stop, at_ms FROM visit_note",
     "operators": "SELECT id, created_at_ms, revoked_at_ms FROM operator",
+    "passkeys": "SELECT id, rider_id, created_at_ms, used_at_ms FROM passkey",
     "postings": "SELECT transfer_id, debit_account, credit_account, currency, amount_minor FROM posting",
     "reports": (
         "SELECT journal_id, seq, device_id, boot_id, uptime_ms, kind, command_id, token"
@@ -71,6 +75,7 @@ class Books:
     labels: Rows = field(default_factory=list)
     notes: Rows = field(default_factory=list)
     operators: Rows = field(default_factory=list)
+    passkeys: Rows = field(default_factory=list)
     postings: Rows = field(default_factory=list)
     reports: Rows = field(default_factory=list)
     sessions: Rows = field(default_factory=list)
@@ -109,7 +114,7 @@ def read(database_url: str, fleet_dir: Path) -> tuple[Books, list[Witness]]:
     """
     found = folders.device_folders(fleet_dir)
     before = [_before(folder) for folder in found]
-    books = with_database(database_url, _read_books)
+    books = with_database(database_url, read_books)
     return books, [_after(folder, early) for folder, early in zip(found, before, strict=True)]
 
 
@@ -156,7 +161,8 @@ async def _on_postgres(database_url: str, work: Callable[[Connection], T]) -> T:
         return await connection.run_sync(work)
 
 
-def _read_books(connection: Connection) -> Books:
+def read_books(connection: Connection) -> Books:
+    """Return what the service's tables say, on the transaction of a connection."""
     return Books(**{name: list(connection.execute(text(query))) for name, query in _QUERIES.items()})
 
 

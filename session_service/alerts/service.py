@@ -136,15 +136,15 @@ def mute(connection: Connection, alert_id: str, until_ms: int | None, act: Act) 
     return look(connection, alert_id)
 
 
-def dismiss(connection: Connection, alert_id: str, act: Act) -> Shown:
-    """End an alert that a person has seen to. What is still so raises it anew.
+def dismiss(connection: Connection, alert_id: str, act: Act, *, at_visit: bool = False) -> Shown:
+    """End an alert that a person has seen to, maybe at a visit. What is still so raises it anew.
 
     Raises:
         UnknownAlertError, AlertClearedError, ChangedMeanwhileError: there is none, it is over, or has changed.
     """
     alert = _active(connection, alert_id, act)
     repository.clear_it(connection, alert, act.by.actor, act.by.now_ms)
-    _audit(connection, alert, "alert.clear", act.by)
+    _audit(connection, alert, "alert.clear_at_visit" if at_visit else "alert.clear", act.by)
     return look(connection, alert_id)
 
 

@@ -155,7 +155,7 @@ def done(
         msg = f"{', '.join(sorted(missing))} is not of this visit. {QUEUE}"
         raise UnknownAlertError(msg)
     for alert_id in alert_ids:
-        alerts.dismiss(connection, alert_id, Act(by))
+        alerts.dismiss(connection, alert_id, Act(by), at_visit=True)
     device_id = stop.alerts[0].alert.device_id
     if free and device_id is not None:
         _free(connection, device_id, by)

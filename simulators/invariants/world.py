@@ -6,7 +6,7 @@ import base64
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Row
@@ -15,6 +15,15 @@ from broker.contract.codes import Action, Bolt, Result
 from broker.contract.messages import CommandReport, Report
 from device_agent.drivers.memory import MovedBy, Movement
 from simulators.records import Books, Witness
+
+
+class Change(NamedTuple):
+    """What was done to a subject of the audit (``device:ID``) at a moment, by a row whose action begins so."""
+
+    subject: str
+    at_ms: int
+    action: str
+    what: str
 
 
 @dataclass(frozen=True)

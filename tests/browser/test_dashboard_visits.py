@@ -105,7 +105,12 @@ async def test_a_jam_is_in_the_queue_within_two_seconds_and_is_assigned_noted_an
             "SELECT action, why FROM audit WHERE subject = ? AND actor LIKE 'operator:%' ORDER BY id",
             (f"device:{bike.id}",),
         ).fetchall()
-    assert [action for action, _ in audited][-4:] == ["alert.assign", "visit.note", "alert.clear", "visit.done"]
+    assert [action for action, _ in audited][-4:] == [
+        "alert.assign",
+        "visit.note",
+        "alert.clear_at_visit",
+        "visit.done",
+    ]
     assert audited[-1][1] == "oiled the bolt"
 
 

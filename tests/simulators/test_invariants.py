@@ -213,17 +213,51 @@ def operator_revoked_without_audit(world: World) -> None:
 
 
 def alert_acknowledged_without_audit(world: World) -> None:
-    world.books.alerts.append(rw.alert(acknowledged_at_ms=7))
+    world.books.alerts.append(rw.alert(acknowledged_at_ms=7, version=2))
+    rw.audited(world, "alert.assign", f"device:{rw.DEVICE}", "jammed: to O")  # at that moment, and of another act
 
 
 def alert_cleared_without_audit(world: World) -> None:
     world.books.alerts.append(rw.alert(cleared_at_ms=7, cleared_by="operator:O"))
 
 
+def alert_assigned_without_audit(world: World) -> None:
+    world.books.alerts.append(rw.alert(assignee="P", version=2))
+    rw.audited(world, "alert.assign", f"device:{rw.DEVICE}", "jammed: to O, nearer")
+
+
+def alert_muted_without_audit(world: World) -> None:
+    world.books.alerts.append(rw.alert(muted_until_ms=9, version=2))
+    rw.audited(world, "alert.acknowledge", f"device:{rw.DEVICE}", "jammed")
+
+
+def alert_assigned_to_nobody_without_audit(world: World) -> None:
+    world.books.alerts.append(rw.alert(version=3))
+    rw.audited(world, "alert.assign", f"device:{rw.DEVICE}", "jammed: to O")
+
+
+def visit_done_without_audit(world: World) -> None:
+    world.books.alerts.append(rw.alert(cleared_at_ms=7, cleared_by="operator:O", version=2))
+    rw.audited(world, "alert.clear_at_visit", f"device:{rw.DEVICE}", "jammed: oiled")
+
+
+def passkey_added_without_audit(world: World) -> None:
+    world.books.passkeys.append(rw.passkey())
+
+
+def passkey_used_without_audit(world: World) -> None:
+    world.books.passkeys.append(rw.passkey(used_at_ms=8))
+    rw.audited(world, "passkey.add", "rider:RIDER", "passkey PASSKEY")
+
+
+def passkey_removed_without_audit(world: World) -> None:
+    rw.audited(world, "passkey.add", "rider:RIDER", "passkey PASSKEY")
+    rw.audited(world, "passkey.remove", "rider:RIDER", "passkey OTHER")
+
+
 def site_noted_without_audit(world: World) -> None:
     site = "01M829MVZZW79VCRGCX09ZJ899"
-    noted = rw.row(at_ms=7, actor="operator:O", action="visit.note", subject=f"device:{site}", why="no power")
-    world.books.audit[:] = rw.chained(*world.books.audit, noted)
+    rw.audited(world, "visit.note", f"device:{site}", "no power")
     world.books.notes.append(rw.row(stop=site, at_ms=7))
 
 
@@ -232,8 +266,7 @@ def approval_asked_without_audit(world: World) -> None:
 
 
 def approval_decided_without_audit(world: World) -> None:
-    asked = rw.row(at_ms=6, actor="operator:O", action="approval.ask unlock", subject=f"device:{rw.DEVICE}", why="")
-    world.books.audit[:] = rw.chained(*world.books.audit, asked)
+    rw.audited(world, "approval.ask unlock", f"device:{rw.DEVICE}", at_ms=6)
     world.books.approvals.append(rw.approval(decided_by="operator:P", decided_at_ms=7))
 
 
@@ -315,6 +348,13 @@ PLANTS: dict[str, list[Plant]] = {
         change_audited_for_nobody,
         alert_acknowledged_without_audit,
         alert_cleared_without_audit,
+        alert_assigned_without_audit,
+        alert_assigned_to_nobody_without_audit,
+        alert_muted_without_audit,
+        visit_done_without_audit,
+        passkey_added_without_audit,
+        passkey_used_without_audit,
+        passkey_removed_without_audit,
         site_noted_without_audit,
         operator_ended_a_session_without_audit,
         label_revoked_without_audit,
@@ -338,6 +378,14 @@ def test_a_planted_violation_is_seen_by_its_invariant_alone(name: str, plant: Pl
     world = rw.world()
     found = look(plant(world) or world)
     assert {name for name, lines in found.items() if lines} == {name}
+
+
+@pytest.mark.parametrize("end", [("passkey.remove", "passkey PASSKEY"), ("rider.erase", "asked for")])
+def test_a_passkey_that_its_rider_removed_or_erased_is_missed_by_nobody(end: tuple[str, str]) -> None:
+    world = rw.world()
+    rw.audited(world, "passkey.add", "rider:RIDER", "passkey PASSKEY")
+    rw.audited(world, end[0], "rider:RIDER", end[1])
+    assert not any(look(world).values())
 
 
 def test_a_hand_on_the_lock_needs_no_command() -> None:

@@ -121,8 +121,21 @@ def movement(**changes: Any) -> Movement:
 
 def alert(**changes: Any) -> Any:
     """Return an alert of the device that nobody has seen to."""
-    values = {"id": "ALERT", "device_id": DEVICE, "acknowledged_at_ms": None, "cleared_at_ms": None, "cleared_by": None}
-    return row(**(values | changes))
+    values = {"id": "ALERT", "device_id": DEVICE, "kind": "jammed", "version": 1, "assignee": None}
+    ends = {"acknowledged_at_ms": None, "muted_until_ms": None, "cleared_at_ms": None, "cleared_by": None}
+    return row(**(values | ends | changes))
+
+
+def passkey(**changes: Any) -> Any:
+    """Return a passkey of the rider that was never used."""
+    return row(**({"id": "PASSKEY", "rider_id": "RIDER", "created_at_ms": 7, "used_at_ms": None} | changes))
+
+
+def audited(world: World, action: str, subject: str, why: str = "", at_ms: int = 7) -> None:
+    """Let the audit have one row more, by operator O or by the rider of the subject."""
+    actor = subject if subject.startswith("rider:") else "operator:O"
+    new = row(at_ms=at_ms, actor=actor, action=action, subject=subject, why=why)
+    world.books.audit[:] = chained(*world.books.audit, new)
 
 
 def chained(*rows: Any) -> list[Any]:

@@ -16,7 +16,8 @@ interface History {
 
 const EVENTS: Record<string, string> = {
   raised: "began", cleared: "ended", "alert.acknowledge": "acknowledged", "alert.assign": "assigned", "alert.mute": "muted",
-  "alert.unmute": "no longer muted", "alert.clear": "ended", "visit.note": "note", "visit.done": "visit done",
+  "alert.unmute": "no longer muted", "alert.clear": "ended",
+  "alert.clear_at_visit": "ended at a visit", "visit.note": "note", "visit.done": "visit done",
 };
 const MUTES: readonly [number, string][] = [[60, "an hour"], [480, "a shift of 8 hours"], [1_440, "a day"], [10_080, "a week"]];
 

@@ -110,8 +110,8 @@ async def test_a_visit_is_assigned_noted_and_done(database: Database) -> None:
         "alert.assign",
         "alert.assign",
         "visit.note",
-        "alert.clear",
-        "alert.clear",
+        "alert.clear_at_visit",
+        "alert.clear_at_visit",
         "device.ready",
         "visit.done",
     ]

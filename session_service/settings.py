@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from broker.contract.topics import INSTANCES_MAX, service_user
 from session_service.errors import SetupError
 
 
@@ -69,6 +70,10 @@ class Settings(BaseSettings):
     cell: str = Field(default=DEFAULT_CELL, pattern=r"^[a-z0-9-]{1,20}$")
     """The city that this installation serves. Operators' tokens name it, and are nobody's in any other."""
 
+    instance: int = Field(default=0, ge=0, le=INSTANCES_MAX)
+    """Which one of several instances this is, from 1; 0 if it is the only one. Several need PostgreSQL, and each a
+    certificate of its own for the broker (docs/decisions/0036)."""
+
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     """Of the city: pages and receipts tell its time."""
 
@@ -116,6 +121,8 @@ class Settings(BaseSettings):
 
     civil_speed: float = Field(default=1.0, gt=0, le=100_000)
     civil_start_ms: int | None = None
+    civil_real_start_ms: int | None = None
+    """The real moment of ``civil_start_ms``; without one it is when the program starts. One for all instances."""
 
     unlock_deadline_ms: int = Field(default=8_000, ge=500, le=60_000)  # a motor lock needs 3 s, a rider waits 10
     report_patience_ms: int = Field(default=4_000, ge=100, le=60_000)  # a report's way back, after the deadline
@@ -192,12 +199,12 @@ class Settings(BaseSettings):
     @property
     def broker_cert_file(self) -> Path:
         """The service's certificate, as a client of the broker."""
-        return self.broker_cert or self.secrets_dir / "pki" / "service.pem"
+        return self.broker_cert or self.secrets_dir / "pki" / f"{service_user(self.instance)}.pem"
 
     @property
     def broker_key_file(self) -> Path:
         """The key of ``broker_cert_file``."""
-        return self.broker_key or self.secrets_dir / "pki" / "service-key.pem"
+        return self.broker_key or self.secrets_dir / "pki" / f"{service_user(self.instance)}-key.pem"
 
     @property
     def label_host(self) -> str:

@@ -16,6 +16,9 @@ DEVICE_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{10}")
 SERVICE_USER: Final = "service"
 """The broker user of the service; lower case, so it can never be a device id."""
 
+INSTANCES_MAX: Final = 8
+"""How many instances of the service the broker knows by name: ``service-1`` and so on."""
+
 
 class Channel(StrEnum):
     """Last level of a topic."""
@@ -73,6 +76,23 @@ def topic(device: str, channel: Channel) -> str:
 def everyones(channel: Channel) -> str:
     """Return the filter with which the service hears one channel of all devices."""
     return f"{ROOT}/+/{channel}"
+
+
+def shared(channel: Channel) -> str:
+    """Return the filter with which several instances share a channel: each message goes to one of them."""
+    return f"$share/{SERVICE_USER}/{everyones(channel)}"
+
+
+def service_user(instance: int) -> str:
+    """Return the broker user of the instance of that number, from 1; 0 is the only one of its cell.
+
+    Raises:
+        ValueError: the broker knows no instance of this number.
+    """
+    if not 0 <= instance <= INSTANCES_MAX:
+        msg = f"instances have numbers up to {INSTANCES_MAX}, not {instance}"
+        raise ValueError(msg)
+    return f"{SERVICE_USER}-{instance}" if instance else SERVICE_USER
 
 
 def parse(name: str) -> tuple[str, Channel]:

@@ -11,7 +11,7 @@ from string import Template
 from typing import Final, Self
 
 from broker.contract.messages import MAX_MESSAGE_BYTES
-from broker.contract.topics import DEVICE_ID
+from broker.contract.topics import DEVICE_ID, INSTANCES_MAX, RULES, Side, everyones, service_user
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +90,17 @@ def write_configuration(directory: Path, *, address: str, port: int, certificate
 def write_access(directory: Path, *, revoked: Iterable[str], token: str) -> None:
     """Write who may use which topic. ``token`` names this version, so that the broker can be asked for it."""
     denials = "".join(f"\n{_USER}{device}\ntopic deny #\n" for device in sorted(revoked))
-    _replace(directory / ACL, _resource("acl") + denials)
+    _replace(directory / ACL, _resource("acl") + _instances() + denials)
     _replace(directory / CONTROL_ACL, f"topic write {control_topic(token)}\n")
+
+
+def _instances() -> str:
+    """Return what each of several instances of the service may do: the same as the only one."""
+    may = "".join(
+        f"topic {'write' if rule.sender is Side.SERVICE else 'read'} {everyones(channel)}\n"
+        for channel, rule in RULES.items()
+    )
+    return "".join(f"\n{_USER}{service_user(number)}\n{may}" for number in range(1, INSTANCES_MAX + 1))
 
 
 def denied_devices(directory: Path) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from broker.contract.topics import INSTANCES_MAX, service_user
 from session_service.cli.common import Commands, add_command, add_group, clock_of, read, say, settings_of
 from session_service.clock import rfc3339
 from session_service.errors import SetupError
@@ -29,6 +30,14 @@ def add_to(commands: Commands) -> None:
         action="append",
         default=[],
         help="name or address at which the broker is reached, once for each; localhost and 127.0.0.1 if none is given",
+    )
+    init.add_argument(
+        "--instances",
+        metavar="N",
+        type=int,
+        choices=range(INSTANCES_MAX + 1),
+        default=0,
+        help=f"certificates for so many instances of the service as well, {INSTANCES_MAX} at the most",
     )
     add_command(group, "show", _show, summary="show the certificates and when they end", example="unlatch pki show")
     add_command(
@@ -69,7 +78,7 @@ def _init(arguments: Namespace) -> int:
     settings = settings_of(arguments)
     folder = files.folder_of(settings.secrets_dir)
     try:
-        written = files.init(folder, arguments.hosts, clock_of(settings).now_ms())
+        written = files.init(folder, arguments.hosts, clock_of(settings).now_ms(), arguments.instances)
     except (OSError, ValueError) as error:
         msg = f"The certificates cannot be made ({error}). Correct --host, or UNLATCH_SECRETS_DIR"
         raise SetupError(msg) from error
@@ -82,10 +91,12 @@ def _init(arguments: Namespace) -> int:
 
 def _show(arguments: Namespace) -> int:
     folder = files.folder_of(settings_of(arguments).secrets_dir)
-    for name in (files.CA, files.BROKER, files.SERVICE):
+    names = map(service_user, range(1, INSTANCES_MAX + 1))
+    instances = [name for name in names if files.path_of(folder, name).exists()]
+    for name in (files.CA, files.BROKER, files.SERVICE, *instances):
         certificate = files.identity(folder, name).certificate
         end = rfc3339(authority.milliseconds(certificate.not_valid_after_utc))
         hosts = f"  for {', '.join(authority.hosts_of(certificate))}" if name == files.BROKER else ""
         subject = certificate.subject.rfc4514_string()
-        say(f"{name:<8}  {subject:<24}  until {end}  serial {certificate.serial_number:x}{hosts}")
+        say(f"{name:<9}  {subject:<24}  until {end}  serial {certificate.serial_number:x}{hosts}")
     return 0

@@ -52,6 +52,9 @@ def _see_that_it_can_start(settings: Settings) -> None:
         SetupError: something is missing.
     """
     load_secrets(settings.secrets_dir)
+    if settings.instance and settings.database_url.startswith("sqlite"):
+        msg = "Several instances need PostgreSQL: one process alone may write to SQLite. Unset UNLATCH_INSTANCE"
+        raise SetupError(msg)
     ensure_current(settings.database_url)
     write(settings, lambda connection: ledger.ensure_accounts(connection, settings.currency))
     broker_context(settings)

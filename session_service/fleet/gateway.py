@@ -33,7 +33,9 @@ from session_service.errors import SetupError
 from session_service.fleet import repository
 from session_service.fleet.clones import note_clones
 from session_service.fleet.complaints import Complaints
+from session_service.fleet.delivery import handing_to
 from session_service.fleet.identities import Identities
+from session_service.fleet.overtaking import Overtaking
 from session_service.fleet.reports import Receipt, Verdict, receive
 from session_service.fleet.returns import Returns
 from session_service.fleet.tls import broker_context
@@ -64,19 +66,6 @@ class _Arrived:
     payload: bytes
 
 
-def _handing_to(take: Callable[[aiomqtt.Message], None]) -> type[asyncio.Queue[aiomqtt.Message]]:
-    """Return a queue for aiomqtt that is always empty: ``take`` gets each message as it comes.
-
-    Its own way is a queue, a task and a wait for each message, and a rider waits meanwhile.
-    """
-
-    class Delivery(asyncio.Queue[aiomqtt.Message]):
-        def put_nowait(self, item: aiomqtt.Message) -> None:
-            take(item)
-
-    return Delivery
-
-
 class Gateway:
     """Runs until it is cancelled; reconnects by itself."""
 
@@ -101,6 +90,7 @@ class Gateway:
         self._acks: dict[str, ReportAck] = {}
         self._has_acks = asyncio.Event()
         self._keys: dict[str, PublicKey] = {}
+        self._overtaking = Overtaking(self._queue_report)
         self._complaints = Complaints(clock)
         self._returns = Returns(database, clock, dispatcher)
         self._identities = Identities(settings.secrets_dir, clock, database, self.forget)
@@ -142,12 +132,12 @@ class Gateway:
             self._settings.broker_port,
             # No user name: the broker takes that from the certificate.
             tls_context=broker_context(self._settings),
-            identifier=topics.SERVICE_USER,
+            identifier=topics.service_user(self._settings.instance),
             protocol=aiomqtt.ProtocolVersion.V311,
             clean_session=True,
             keepalive=10,
             timeout=5,
-            queue_type=_handing_to(self._hear),
+            queue_type=handing_to(self._hear),
             max_inflight_messages=INFLIGHT,
             max_concurrent_outgoing_calls=INFLIGHT,
             socket_options=NO_DELAY,
@@ -173,8 +163,11 @@ class Gateway:
         return on_message
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
+        """Hear all devices; of several instances each hears every heartbeat, and its share of the reports."""
         for channel in (*HEARD, topics.Channel.PRESENCE):
-            await client.subscribe(topics.everyones(channel), qos=topics.RULES[channel].subscribe_qos)
+            is_shared = self._settings.instance and channel is topics.Channel.REPORT
+            name = topics.shared(channel) if is_shared else topics.everyones(channel)
+            await client.subscribe(name, qos=topics.RULES[channel].subscribe_qos)
 
     def _up(self, client: aiomqtt.Client) -> None:
         async def publish(topic: str, payload: bytes, qos: int, *, retain: bool = False) -> None:
@@ -209,13 +202,11 @@ class Gateway:
                 raise RejectedError(Rejection.RETAINED)  # noqa: TRY301 - counted with all the others
             if not isinstance(message.payload, bytes) or not message.payload:
                 raise RejectedError(Rejection.MALFORMED, "empty")  # noqa: TRY301
-            self._shards[hash(device) % SHARDS].put_nowait(_Arrived(device, channel, message.payload))
+            self._queue(_Arrived(device, channel, message.payload))
         except RejectedError as rejected:
             self._reject(device, channel, rejected.reason, str(rejected))
         except ValueError:
             self._reject(device, channel, Rejection.MALFORMED, "topic")
-        except asyncio.QueueFull:
-            self._reject(device, channel, "overload", "the backlog is full")
 
     def _hear_presence(self, device: str, message: aiomqtt.Message) -> None:
         """Pass on that a device may be back. What the broker has kept is of some earlier time, and says nothing."""
@@ -307,6 +298,8 @@ class Gateway:
     async def take_report(self, report: Report, token: str) -> Receipt:
         """Store a verified report, let it take effect, and pass on what follows; return what became of it."""
         receipt = await self._stored(report, token)
+        if self._settings.instance and self._overtaking.holds(report, token, receipt.verdict):
+            return receipt
         metrics.REPORTS.labels(receipt.verdict).inc()
         if isinstance(report.body, CommandReport):
             self._dispatcher.answered(report.body.command_id)
@@ -316,6 +309,16 @@ class Gateway:
         elif receipt.verdict is not Verdict.UNREGISTERED:
             self._acknowledge(report.device, receipt)
         return receipt
+
+    def _queue(self, arrived: _Arrived) -> None:
+        """Put a message behind its device's others; one that does not fit is dropped, and said again by the device."""
+        try:
+            self._shards[hash(arrived.device) % SHARDS].put_nowait(arrived)
+        except asyncio.QueueFull:
+            self._reject(arrived.device, arrived.channel, "overload", "the backlog is full")
+
+    def _queue_report(self, device: str, token: bytes) -> None:
+        self._queue(_Arrived(device, topics.Channel.REPORT, token))
 
     async def announce(self, moved: Moved) -> None:
         """Tell listeners what a committed unit of work moved, and send its commands."""

@@ -123,9 +123,13 @@ class Authority:
         names = x509.SubjectAlternativeName([_host(host) for host in hosts])
         return self._issue_house(BROKER_NAME, ExtendedKeyUsageOID.SERVER_AUTH, now_ms, names)
 
-    def issue_service(self, now_ms: int) -> Identity:
-        """Return a new key and certificate with which the service connects to the broker."""
-        return self._issue_house(topics.SERVICE_USER, ExtendedKeyUsageOID.CLIENT_AUTH, now_ms)
+    def issue_service(self, now_ms: int, instance: int = 0) -> Identity:
+        """Return a new key and certificate with which the service, or one of its instances, connects to the broker.
+
+        Raises:
+            ValueError: the broker knows no instance of this number.
+        """
+        return self._issue_house(topics.service_user(instance), ExtendedKeyUsageOID.CLIENT_AUTH, now_ms)
 
     def issue_device(self, csr_pem: str, device_id: str, now_ms: int) -> x509.Certificate:
         """Return a certificate for the key of a signing request, in the name of ``device_id`` whatever that says.

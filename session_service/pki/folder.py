@@ -5,6 +5,7 @@
 | ``ca.pem``, ``ca-key.pem`` | the authority | the service; everybody has the certificate |
 | ``broker.pem``, ``broker-key.pem`` | the broker's | the broker |
 | ``service.pem``, ``service-key.pem`` | the service's, as a client of the broker | the service |
+| ``service-1.pem``, ``service-1-key.pem`` | the same, of the first of several instances; and so on | that instance |
 | ``crl.pem`` | certificates that count no more | the broker, when it changes |
 | ``revoked-devices`` | ids of devices that are out, one a line | who cuts their live connections, when it changes |
 
@@ -21,6 +22,7 @@ from typing import Final
 
 from cryptography import x509
 
+from broker.contract.topics import INSTANCES_MAX, service_user
 from session_service.errors import SetupError
 from session_service.pki import authority
 from session_service.pki.authority import Authority, Identity, Revoked
@@ -40,8 +42,10 @@ def folder_of(secrets_dir: Path) -> Path:
     return secrets_dir / FOLDER
 
 
-def init(folder: Path, hosts: Sequence[str], now_ms: int) -> list[Path]:
+def init(folder: Path, hosts: Sequence[str], now_ms: int, instances: int = 0) -> list[Path]:
     """Make what ``folder`` lacks, and renew what is near its end; an authority is never replaced.
+
+    With ``instances`` (up to ``INSTANCES_MAX``) it has a certificate for each of so many of the service as well.
 
     Without ``hosts`` the broker keeps the names it has, or gets those of this machine; with others it gets a new
     certificate. Return the files written.
@@ -58,8 +62,11 @@ def init(folder: Path, hosts: Sequence[str], now_ms: int) -> list[Path]:
     signer = load(folder)
     if (wanted := _wanted_hosts(folder, hosts, now_ms)) is not None:
         written += _keep(folder, BROKER, signer.issue_broker(wanted, now_ms))
-    if not _is_good(folder, SERVICE, now_ms):
-        written += _keep(folder, SERVICE, signer.issue_service(now_ms))
+    for number in range(INSTANCES_MAX + 1):
+        name = service_user(number)
+        is_wanted = number <= instances or path_of(folder, name).exists()
+        if is_wanted and not _is_good(folder, name, now_ms):
+            written += _keep(folder, name, signer.issue_service(now_ms, number))
     if not (folder / CRL_FILE).exists():
         written += publish(folder, signer, [], [], now_ms)
     return written

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 import pytest
 
 from broker.contract.messages import MAX_MESSAGE_BYTES
-from broker.contract.topics import RULES, SERVICE_USER, Channel, Side, everyones, topic
+from broker.contract.topics import (
+    INSTANCES_MAX,
+    RULES,
+    SERVICE_USER,
+    Channel,
+    Side,
+    everyones,
+    service_user,
+    shared,
+    topic,
+)
 from broker.mosquitto.files import MAX_PACKET_BYTES
 from broker.mosquitto.supervisor import Mosquitto
 from tests.support.cell import Cell
@@ -54,6 +64,21 @@ def test_the_service_hears_what_a_device_says(service: Client, device: Client, c
     service.subscribe(everyones(channel), qos=RULES[channel].subscribe_qos)
     device.publish(topic(OURS, channel), b"words", qos=RULES[channel].publish_qos)
     assert service.hear() == Heard(topic(OURS, channel), b"words")
+
+
+def test_instances_share_the_reports_and_each_hears_every_heartbeat(broker: Mosquitto, device: Client) -> None:
+    reports, beats = topic(OURS, Channel.REPORT), topic(OURS, Channel.HEARTBEAT)
+    with sign_in(broker, service_user(1)) as one, sign_in(broker, service_user(INSTANCES_MAX)) as other:
+        for instance in (one, other):
+            instance.subscribe(shared(Channel.REPORT), qos=0)
+            instance.subscribe(everyones(Channel.HEARTBEAT), qos=0)
+        for number in range(4):
+            device.publish(reports, b"%d" % number, qos=1)
+        device.publish(beats, FENCE, qos=0)
+        heard = [[instance.hear() for _ in range(3)] for instance in (one, other)]
+        assert [heard[0][-1], heard[1][-1]] == [Heard(beats, FENCE)] * 2
+        assert sorted(it.payload for found in heard for it in found[:-1]) == [b"0", b"1", b"2", b"3"]
+        one.publish(topic(OURS, Channel.COMMAND), b"order", qos=1)
 
 
 @pytest.mark.parametrize("channel", from_service)

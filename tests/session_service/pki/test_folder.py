@@ -52,6 +52,15 @@ def test_what_is_lost_is_made_again_by_the_same_authority(pki: Path) -> None:
     assert {name for name in before if before[name] != after[name]} == {"service.pem", "service-key.pem"}
 
 
+def test_instances_have_certificates_of_their_own_that_are_renewed_with_the_others(pki: Path) -> None:
+    made = {path.name for path in folder.init(pki, [], NOW_MS, instances=2)}
+    assert made == {"service-1.pem", "service-1-key.pem", "service-2.pem", "service-2-key.pem"}
+    assert folder.identity(pki, "service-2").certificate.subject.rfc4514_string().endswith("CN=service-2")
+    renewed = {path.name for path in folder.init(pki, [], NOW_MS + 270 * DAY_MS)}
+    assert made < renewed
+    assert "service-3.pem" not in renewed
+
+
 @pytest.mark.parametrize("lost", ["ca.pem", "ca-key.pem"])
 def test_half_an_authority_is_never_replaced(pki: Path, lost: str) -> None:
     (pki / lost).unlink()

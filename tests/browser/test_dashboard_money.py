@@ -24,7 +24,12 @@ TOP_UP_MINOR: Final = 2_000
 RIDES: Final = 2
 DEARER_MINOR: Final = 250  # beyond what unlocking costs now
 WHY: Final = "the city asks for it"
-PAGES: Final = ("/ops/money", "/ops/use", "/ops/tariffs", "/ops/audit")
+PAGES: Final = ("/ops/money", "/ops/use", "/ops/tariffs", "/ops/audit", "/ops/sessions", "/ops/money/postings")
+CUT: Final = """() => [...document.querySelectorAll(".cards")].flatMap((table) => {
+  const sides = table.parentElement.getBoundingClientRect();
+  const beyond = (one) => one.getBoundingClientRect().right > sides.right + 1 || one.scrollWidth > one.clientWidth + 1;
+  return [...table.querySelectorAll("tbody div")].filter(beyond).map((one) => one.textContent);
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +199,16 @@ async def test_on_a_dark_phone_every_page_fits_and_can_be_read(
     desk = await signed_in(phone, people["admin"], PAGES[0], size=PHONE, scheme="dark")
     for path in PAGES:
         await desk.open(path)
-        await expect(desk.page.get_by_role("heading", level=2).first).to_be_visible()
+        await expect(desk.page.locator("main section").first).to_be_visible()
         await expect(desk.page.get_by_text("Loading", exact=True)).to_have_count(0)
         await fits(desk.page, path)
+        assert await desk.page.evaluate(CUT) == []
+        if path in {"/ops/audit", "/ops/sessions", "/ops/money/postings"}:
+            await expect(desk.page.locator(".cards tbody tr").nth(1)).to_be_visible()
+        line = desk.page.get_by_role("navigation", name="Pages")
+        box = await line.bounding_box()
+        assert box is not None
+        assert box["height"] < 60
+        for here in await line.locator("[aria-current=page]").all():
+            await expect(here).to_be_in_viewport(ratio=1)
     assert ridden

@@ -74,7 +74,7 @@ export function AlertTable({ alerts, fleet, people }: { alerts: Alert[]; fleet: 
   return (
     <div class="scroller" tabIndex={0} role="region" aria-label="Alerts">
       <table>
-        <thead><tr><th>How grave</th><th>What</th><th>Where</th><th>Since</th><th>How it stands</th><th>Who</th></tr></thead>
+        <thead><tr><th class="grave">How grave</th><th>What</th><th>Where</th><th>Since</th><th>How it stands</th><th>Who</th></tr></thead>
         <tbody>
           {alerts.map((one) => (
             <tr key={one.id}>
@@ -86,8 +86,8 @@ export function AlertTable({ alerts, fleet, people }: { alerts: Alert[]; fleet: 
                 {one.device_id === null && <> <a href={`/ops/alerts?group=${one.id}`}>its devices</a></>}
               </td>
               <td>{one.first_at === null ? "" : `${age(fleet.now() - Date.parse(one.first_at))} ago`}{one.count > 1 ? <span class="small"> {one.count} times</span> : null}</td>
-              <td>{standing(one)}</td>
-              <td>{one.assignee === null ? "nobody yet" : people.named(one.assignee)}</td>
+              <td class="stands">{standings(one).map((words, n) => <span key={words}>{n > 0 ? ", " : ""}<span>{words}</span></span>)}</td>
+              <td class="whose">{one.assignee === null ? "nobody yet" : people.named(one.assignee)}</td>
             </tr>
           ))}
         </tbody>
@@ -96,11 +96,13 @@ export function AlertTable({ alerts, fleet, people }: { alerts: Alert[]; fleet: 
   );
 }
 
-export function standing(one: Alert): string {
-  if (!one.active) return `○ over since ${moment(one.cleared_at)}`;
+export const standing = (one: Alert): string => standings(one).join(", ");
+
+function standings(one: Alert): string[] {
+  if (!one.active) return [`○ over since ${moment(one.cleared_at)}`];
   const words = [one.acknowledged_at === null ? "● not acknowledged" : "✓ acknowledged"];
   if (one.muted) words.push(one.muted_until === null ? "muted by maintenance" : `muted until ${moment(one.muted_until)}`);
-  return words.join(", ");
+  return words;
 }
 
 interface Asking {

@@ -1,6 +1,7 @@
 // The audit: who did what, when and why, by person, action, subject and time; and whether the record is whole.
 import { useState } from "preact/hooks";
 import { get } from "./api";
+import { Cards, type Column } from "./cards";
 import { changed, change } from "./money_span";
 import { useExactly, useSaid, Waiting } from "./money_parts";
 import { Fault, message, moment } from "./parts";
@@ -92,25 +93,15 @@ function Filters({ url, rows }: { url: URL; rows: AuditRow[] }) {
 
 function Rows({ url, rows }: { url: URL; rows: AuditRow[] }) {
   if (rows.length === 0) return <p>Nothing like that was done.</p>;
-  return (
-    <div class="wide tall" role="region" aria-label="Audit" tabIndex={0}>
-      <table>
-        <thead><tr><th scope="col">At</th><th scope="col">Who</th><th scope="col">What</th><th scope="col">To what</th><th scope="col">Why</th><th scope="col" class="number">Row</th></tr></thead>
-        <tbody>
-          {rows.map((row) => (
-            <tr key={row.id}>
-              <td class="at">{moment(row.at)}</td>
-              <td><a href={changed(url, { actor: row.actor, before: "" })}>{row.actor_name ?? row.actor}</a></td>
-              <td><a href={changed(url, { action: row.action, before: "" })}>{row.action}</a></td>
-              <td><a href={changed(url, { subject: row.subject, before: "" })}>{row.subject}</a> <Open subject={row.subject} /></td>
-              <td class="why">{row.why}</td>
-              <td class="number id">{row.id}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
+  const columns: Column<AuditRow>[] = [
+    { word: "At", look: "at", of: (row) => moment(row.at) },
+    { word: "Who", of: (row) => <a href={changed(url, { actor: row.actor, before: "" })}>{row.actor_name ?? row.actor}</a> },
+    { word: "What", of: (row) => <a href={changed(url, { action: row.action, before: "" })}>{row.action}</a> },
+    { word: "To what", of: (row) => <><a href={changed(url, { subject: row.subject, before: "" })}>{row.subject}</a> <Open subject={row.subject} /></> },
+    { word: "Why", look: "why", of: (row) => row.why },
+    { word: "Row", look: "number id", of: (row) => row.id },
+  ];
+  return <Cards label="Audit" rows={rows} columns={columns} keyOf={(row) => String(row.id)} />;
 }
 
 const PAGES_OF: Record<string, (id: string) => string> = {

@@ -4,7 +4,7 @@
 //
 // `times` are moments in milliseconds since 1970, growing, or texts such as days or places, which stand side by side.
 // `values` has one number for each of them; null leaves a gap. `kind` is "line" unless it is said to be "bars" (of two
-// series at the most), `say` writes a value in words, and `table={false}` leaves the table out where the page has one of its own.
+// series at the most), `ends` are those of its axis, `say` writes a value in words, and `table={false}` leaves the table out where the page has one of its own.
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";

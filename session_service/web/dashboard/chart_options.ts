@@ -4,6 +4,7 @@ import { moment } from "./parts";
 
 const HEIGHT_PX = 220;
 const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
 const LETTER_PX = 7; // of the axes' font; what stands beside an axis must fit
 const BAR_SHARE = 0.7; // of the room that each bar has
 const BAR_MAX_PX = 60;
@@ -26,6 +27,7 @@ export interface ChartOf {
   times: readonly number[] | readonly string[];
   kind?: "line" | "bars";
   say?: (value: number) => string;
+  ends?: readonly [number, number]; // of the axis, where values have bounds of their own
   table?: boolean;
 }
 
@@ -41,7 +43,7 @@ interface Latest {
 }
 
 export function plotted(latest: Latest, box: HTMLElement): uPlot.Options {
-  const { kind = "line", series, times } = latest.current;
+  const { kind = "line", series, times, ends } = latest.current;
   const named = typeof times[0] === "string";
   const colour = (name: string) => (): string => getComputedStyle(box).getPropertyValue(`--${name}`);
   const paint = { stroke: colour("soft"), grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("line"), width: 1 } };
@@ -56,11 +58,11 @@ export function plotted(latest: Latest, box: HTMLElement): uPlot.Options {
   return {
     width: box.clientWidth || 300,
     height: HEIGHT_PX,
-    padding: [12, 30, 0, 0], // the last text below stands half beyond the plot
+    padding: [12, 30, 0, 14], // the first and the last text below stand half beyond the plot
     ms: 1,
     scales: {
       x: { time: !named, ...(named ? { range: (_u, low, high): [number, number] => [low - 0.5, high + 0.5] } : {}) },
-      y: kind === "bars" ? { range: (_u, low, high) => uPlot.rangeNum(Math.min(0, low), Math.max(1, high), 0.1, true) } : {},
+      y: ends ? { range: [ends[0], ends[1]] } : kind === "bars" ? { range: (_u, low, high) => uPlot.rangeNum(Math.min(0, low), Math.max(1, high), 0.1, true) } : {},
     },
     axes: [
       { ...paint, values: (_u, splits, _axis, _space, step) => splits.map((at, n) => named ? nameAt(latest, at) : clock(at, splits[n - 1], step ?? 0)), space: () => (named ? longest(latest.current) : 70), ...(named ? { incrs: [1, 2, 5, 7, 10, 14, 30, 60, 100, 200] } : {}) },
@@ -92,7 +94,7 @@ function clock(at: number, before: number | undefined, step: number): string {
   const then = new Date(at);
   const day = then.toLocaleDateString(undefined, { day: "numeric", month: "short" });
   if (step >= DAY_MS) return day;
-  const hour = then.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  const hour = then.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", ...(step < MINUTE_MS ? { second: "2-digit" } : {}) });
   const same = before !== undefined && new Date(before).toDateString() === then.toDateString();
   return same ? hour : `${day} ${hour}`;
 }

@@ -39,8 +39,8 @@ export interface Telemetry {
   boots: number[];
 }
 
-const GAUGES: [keyof Telemetry, string, string][] = [
-  ["battery_percent", "Battery", "%"], ["signal_dbm", "Signal", "dBm"], ["temperature_c", "Temperature", "°C"],
+const GAUGES: [keyof Telemetry, string, string, (readonly [number, number])?][] = [
+  ["battery_percent", "Battery", "%", [0, 100]], ["signal_dbm", "Signal", "dBm"], ["temperature_c", "Temperature", "°C"],
   ["outbox_depth", "Reports waiting", ""],
 ];
 const MADE_OF: Record<string, string> = { raw: "single heartbeats", minute: "minutes", hour: "hours" };
@@ -71,10 +71,10 @@ export function Charts({ id, url }: { id: string; url: URL }) {
       {found && found.at_s.length === 0 && <p>Nothing was heard of it in this time.</p>}
       {found && found.at_s.length > 0 && (
         <div class="columns">
-          {GAUGES.map(([name, title, unit]) => {
+          {GAUGES.map(([name, title, unit, ends]) => {
             const gauge = found[name] as Gauge;
             if (gauge.mean.every((value) => value === null)) return <p key={name}>{title}: it says nothing of that.</p>;
-            return <Chart key={name} title={title} unit={unit} times={times} series={seriesOf(gauge, places)} />;
+            return <Chart key={name} title={title} unit={unit} times={times} series={seriesOf(gauge, places)} {...(ends ? { ends } : {})} />;
           })}
           <Chart title="Connected anew, and started anew" unit="" kind="bars" times={found.at_s.map((at) => at * 1000)} series={[{ name: "Connections", values: found.reconnects }, { name: "Starts", values: found.boots }]} />
         </div>

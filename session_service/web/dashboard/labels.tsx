@@ -47,15 +47,17 @@ export function LabelsPage({ fleet, url }: Visit) {
       <section aria-labelledby="which">
         <h2 id="which">Which devices</h2>
         <Filters filter={filter} offered={offered} onChange={change} />
-        <p role="status" class="count">{fleet.ready ? `${chosen.length} of ${fleet.lines.size} devices chosen` : "Loading"}{found.length > SHOWN_MAX ? `; a print takes ${SHOWN_MAX}, narrow the filter for the others` : ""}</p>
+        <p role="status" class="count">{fleet.ready ? `${chosen.length.toLocaleString()} of ${fleet.lines.size.toLocaleString()} devices chosen` : "Loading"}{found.length > SHOWN_MAX ? `; a print takes ${SHOWN_MAX}, narrow the filter for the others` : ""}</p>
         <fieldset class="ticks">
           <legend>Devices</legend>
-          {shown.map(({ line, state }) => (
-            <label key={line.id} class="check">
-              <input type="checkbox" checked={!left.has(line.id)} onChange={(event) => tick(line.id, event.currentTarget.checked)} />
-              {" "}{line.kind} {line.number}<span class="small">, {line.site || "no site"}, {LOOK[state].word}</span>
-            </label>
-          ))}
+          <div>
+            {shown.map(({ line, state }) => (
+              <label key={line.id} class="check">
+                <input type="checkbox" checked={!left.has(line.id)} onChange={(event) => tick(line.id, event.currentTarget.checked)} />
+                <span>{line.kind} {line.number} <span class="small">{line.site || "no site"}, {LOOK[state].word}</span></span>
+              </label>
+            ))}
+          </div>
         </fieldset>
       </section>
       <section aria-labelledby="sheet">

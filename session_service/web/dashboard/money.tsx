@@ -1,4 +1,5 @@
 // Money: what was taken, given back, paid in, set aside and is owed; every figure leads to its postings.
+import { useState } from "preact/hooks";
 import { covers, type Me } from "./api";
 import { Chart } from "./chart";
 import { Amount, Choices, File, SpanForm, spanOf, useExactly, Waiting, type Figure } from "./money_parts";
@@ -9,6 +10,7 @@ import { plain } from "./states";
 import "./money.css";
 
 const BARS_MAX = 40; // places beside one another that can still be told apart; the table has all of them
+const SHOWN = 31; // rows of the table; more are a button away
 const WAYS = [["day", "Day"], ["kind", "Kind"], ["site", "Place"]] as const;
 
 interface Takings {
@@ -54,6 +56,7 @@ const nameOf = (key: string): string => (key === "" ? "no place" : key);
 
 function Split({ found, days, opens }: { found: Takings; days: Days; opens: boolean }) {
   const { currency, by, total } = found;
+  const [all, setAll] = useState(false);
   const rows = by === "day" ? found.rows : [...found.rows].sort((a, b) => b.amount_minor - a.amount_minor);
   const byKey = new Map(rows.map((row) => [row.key, row.amount_minor]));
   const keys = by === "day" && rows.length > 0 ? eachDay(days) : rows.slice(0, BARS_MAX).map(({ key }) => key);
@@ -69,7 +72,7 @@ function Split({ found, days, opens }: { found: Takings; days: Days; opens: bool
             <table class="takings">
               <thead><tr><th scope="col">{word}</th><th scope="col" class="number">Taken</th><th scope="col" class="number">Postings</th></tr></thead>
               <tbody>
-                {rows.map((row) => (
+                {(all ? rows : rows.slice(0, SHOWN)).map((row) => (
                   <tr key={row.key}>
                     <th scope="row">{nameOf(row.key)}</th>
                     <td class="number"><Amount figure={row} currency={currency} opens={opens} /></td>
@@ -79,6 +82,7 @@ function Split({ found, days, opens }: { found: Takings; days: Days; opens: bool
               </tbody>
             </table>
           </div>
+          {rows.length > SHOWN && <button type="button" onClick={() => setAll(!all)}>{all ? `The first ${SHOWN}` : `All ${rows.length}`}</button>}
         </>
       )}
     </>

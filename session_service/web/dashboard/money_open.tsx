@@ -1,5 +1,6 @@
 // What is not settled: payments on which provider and ledger differ, money set aside for long, debts.
 import { useState } from "preact/hooks";
+import { Cards } from "./cards";
 import { Account, accountPage, Amount, Choices, File, Session, useExactly, Waiting, type Figure } from "./money_parts";
 import { query, type Days } from "./money_span";
 import { Fault, money, moment } from "./parts";
@@ -54,23 +55,14 @@ function Astray({ found }: { found: TopUpsOf }) {
   return (
     <>
       <p class="fault" role="alert">⚠ On {found.astray.length} payments the two differ.</p>
-      <div class="wide" role="region" aria-label="Payments on which the two differ" tabIndex={0}>
-        <table>
-          <thead><tr><th scope="col">Payment</th><th scope="col">Wallet</th><th scope="col">Told</th><th scope="col" class="number">Amount</th><th scope="col" class="number">Booked</th><th scope="col">Begun</th></tr></thead>
-          <tbody>
-            {found.astray.map((row) => (
-              <tr key={row.id}>
-                <th scope="row">{row.payment_id ?? row.id}</th>
-                <td><Account id={`wallet:${row.rider_id}`} /></td>
-                <td>{row.provider}: {row.status}</td>
-                <td class="number">{money(row.amount_minor, found.currency)}</td>
-                <td class="number">{money(row.booked_minor, found.currency)}</td>
-                <td>{moment(row.created_at)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Cards label="Payments on which the two differ" rows={found.astray} keyOf={(row) => row.id} columns={[
+        { word: "Payment", names: true, of: (row) => row.payment_id ?? row.id },
+        { word: "Wallet", of: (row) => <Account id={`wallet:${row.rider_id}`} /> },
+        { word: "Told", of: (row) => `${row.provider}: ${row.status}` },
+        { word: "Amount", look: "number", of: (row) => money(row.amount_minor, found.currency) },
+        { word: "Booked", look: "number", of: (row) => money(row.booked_minor, found.currency) },
+        { word: "Begun", of: (row) => moment(row.created_at) },
+      ]} />
     </>
   );
 }
@@ -92,22 +84,13 @@ export function Holds({ url }: { url: URL }) {
       <Choices label="Open for longer than" url={url} name="held" held={older} all={AGES} />
       <Fault of={loaded} />
       {found === null ? <Waiting of={loaded} /> : found.rows.length === 0 ? <p>None is open for longer than that.</p> : (
-        <div class="wide" role="region" aria-label="Open holds" tabIndex={0}>
-          <table>
-            <thead><tr><th scope="col">Session</th><th scope="col">Which is</th><th scope="col" class="number">Set aside</th><th scope="col">Open for</th><th scope="col">Wallet</th></tr></thead>
-            <tbody>
-              {found.rows.map((row) => (
-                <tr key={row.hold_id}>
-                  <th scope="row"><Session id={row.session_id} /></th>
-                  <td>{row.session_state === null ? "not begun" : plain(row.session_state)}</td>
-                  <td class="number">{money(row.amount_minor, found.currency)}</td>
-                  <td>{age(row.age_s * 1000)}</td>
-                  <td><Account id={row.account} /></td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Cards label="Open holds" rows={found.rows} keyOf={(row) => row.hold_id} columns={[
+          { word: "Session", names: true, of: (row) => <Session id={row.session_id} /> },
+          { word: "Which is", of: (row) => (row.session_state === null ? "not begun" : plain(row.session_state)) },
+          { word: "Set aside", look: "number", of: (row) => money(row.amount_minor, found.currency) },
+          { word: "Open for", of: (row) => age(row.age_s * 1000) },
+          { word: "Wallet", of: (row) => <Account id={row.account} /> },
+        ]} />
       )}
       <Next after={after} next={found?.next_after ?? null} go={setAfter} />
       <p><File href={`/v1/ops/reports/holds.csv?older_than_s=${older}`}>These holds as CSV</File></p>
@@ -134,20 +117,11 @@ export function Debts() {
       {found === null ? <Waiting of={loaded} /> : found.riders === 0 ? <p>Nobody owes anything.</p> : (
         <>
           <p class="big">{found.riders === 1 ? "1 rider owes" : `${found.riders.toLocaleString()} riders owe`} {money(found.total_minor, found.currency)}</p>
-          <div class="wide" role="region" aria-label="Debts by rider" tabIndex={0}>
-            <table>
-              <thead><tr><th scope="col">Account</th><th scope="col" class="number">Owed</th><th scope="col" class="number">In the wallet</th></tr></thead>
-              <tbody>
-                {found.rows.map((row) => (
-                  <tr key={row.rider_id}>
-                    <th scope="row"><Account id={row.account} /></th>
-                    <td class="number">{money(row.debt_minor, found.currency)}</td>
-                    <td class="number"><a href={accountPage(`wallet:${row.rider_id}`)}>{money(row.balance_minor, found.currency)}</a></td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Cards label="Debts by rider" rows={found.rows} keyOf={(row) => row.rider_id} columns={[
+            { word: "Account", names: true, of: (row) => <Account id={row.account} /> },
+            { word: "Owed", look: "number", of: (row) => money(row.debt_minor, found.currency) },
+            { word: "In the wallet", look: "number", of: (row) => <a href={accountPage(`wallet:${row.rider_id}`)}>{money(row.balance_minor, found.currency)}</a> },
+          ]} />
         </>
       )}
       <Next after={after} next={found?.next_after ?? null} go={setAfter} />

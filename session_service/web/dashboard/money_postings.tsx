@@ -1,8 +1,9 @@
 // The postings that a figure is the sum of, page by page, and what happened on one account.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get } from "./api";
+import { Cards, type Column } from "./cards";
 import { Export } from "./money_export";
-import { Account, accountPage, Session, useExactly, Waiting } from "./money_parts";
+import { Account, Session, useExactly, Waiting } from "./money_parts";
 import { daysOf, length, named } from "./money_span";
 import { Fault, message, money, moment } from "./parts";
 import { plain } from "./states";
@@ -25,6 +26,16 @@ interface Posting {
   amount_minor: number;
   currency: string;
 }
+
+const POSTED: readonly Column<Posting>[] = [
+  { word: "At", of: (row) => moment(row.at) },
+  { word: "Amount", look: "number", of: (row) => money(row.amount_minor, row.currency) },
+  { word: "From", of: (row) => <Account id={row.debit_account} /> },
+  { word: "To", of: (row) => <Account id={row.credit_account} /> },
+  { word: "Session", of: (row) => <Session id={row.session_id} /> },
+  { word: "Kind", of: (row) => plain(row.kind) },
+  { word: "Transfer", look: "id", of: (row) => row.transfer_id },
+];
 
 interface PostingsPageOf {
   rows: Posting[];
@@ -77,24 +88,7 @@ function Postings({ asked }: { asked: string }) {
           {value.total !== null && (
             <p class="big" id="sum">Together {money(value.total.amount_minor, value.total.currency)} in {value.total.postings.toLocaleString()} postings</p>
           )}
-          <div class="wide" role="region" aria-label="Postings, in order of time" tabIndex={0} ref={table}>
-            <table class="postings">
-              <thead><tr><th scope="col">At</th><th scope="col" class="number">Amount</th><th scope="col">From</th><th scope="col">To</th><th scope="col">Session</th><th scope="col">Kind</th><th scope="col">Transfer</th></tr></thead>
-              <tbody>
-                {rows.map((row) => (
-                  <tr key={`${row.transfer_id} ${row.leg}`}>
-                    <td>{moment(row.at)}</td>
-                    <td class="number">{money(row.amount_minor, row.currency)}</td>
-                    <td><Account id={row.debit_account} /></td>
-                    <td><Account id={row.credit_account} /></td>
-                    <td><Session id={row.session_id} /></td>
-                    <td>{plain(row.kind)}</td>
-                    <td class="id">{row.transfer_id}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Cards label="Postings, in order of time" look="postings" rows={rows} columns={POSTED} keyOf={(row) => `${row.transfer_id} ${row.leg}`} box={table} />
           <p role="status">{rows.length.toLocaleString()} shown{more.next === null ? ", and that is all" : ""}.</p>
           {more.next !== null && <button type="button" onClick={() => void load()}>Show {PAGE} more</button>}
           <p class="fault" role="alert">{fault}</p>
@@ -104,13 +98,32 @@ function Postings({ asked }: { asked: string }) {
   );
 }
 
+interface Entry {
+  transfer_id: string;
+  key: string;
+  kind: string;
+  session_id: string | null;
+  at: string | null;
+  other: string;
+  amount_minor: number;
+}
+
 interface Statement {
   id: string;
   kind: string;
   currency: string;
   balance_minor: number;
-  entries: { transfer_id: string; key: string; kind: string; session_id: string | null; at: string | null; other: string; amount_minor: number }[];
+  entries: Entry[];
 }
+
+const entered = (currency: string): Column<Entry>[] => [
+  { word: "At", of: (one) => moment(one.at) },
+  { word: "In or out", look: "number", of: (one) => `${one.amount_minor > 0 ? "+" : ""}${money(one.amount_minor, currency)}` },
+  { word: "Other account", of: (one) => <Account id={one.other} /> },
+  { word: "Session", of: (one) => <Session id={one.session_id} /> },
+  { word: "Kind", of: (one) => plain(one.kind) },
+  { word: "Transfer", look: "id", of: (one) => one.transfer_id },
+];
 
 export function AccountPage({ id }: { id: string }) {
   const loaded = useExactly<Statement>(`/v1/ops/ledger/accounts/${encodeURIComponent(id)}`);
@@ -125,23 +138,7 @@ export function AccountPage({ id }: { id: string }) {
         {found === null ? <Waiting of={loaded} /> : (
           <>
             <p class="big">Balance {money(found.balance_minor, found.currency)}</p>
-            <div class="wide" role="region" aria-label="Postings of this account" tabIndex={0}>
-              <table>
-                <thead><tr><th scope="col">At</th><th scope="col" class="number">In or out</th><th scope="col">Other account</th><th scope="col">Session</th><th scope="col">Kind</th><th scope="col">Transfer</th></tr></thead>
-                <tbody>
-                  {found.entries.map((one) => (
-                    <tr key={`${one.transfer_id} ${one.other}`}>
-                      <td>{moment(one.at)}</td>
-                      <td class="number">{one.amount_minor > 0 ? "+" : ""}{money(one.amount_minor, found.currency)}</td>
-                      <td><a href={accountPage(one.other)}>{one.other}</a></td>
-                      <td><Session id={one.session_id} /></td>
-                      <td>{plain(one.kind)}</td>
-                      <td class="id">{one.transfer_id}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Cards label="Postings of this account" rows={found.entries} columns={entered(found.currency)} keyOf={(one) => `${one.transfer_id} ${one.other}`} />
             <p class="small">At most the 200 newest.</p>
           </>
         )}

@@ -1,5 +1,6 @@
 // The dashboard's pages: which address shows which, and what the line at the top names. One line for each.
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { AlertsPage } from "./alerts";
 import { NoticesPage } from "./alerts_notices";
 import { AlertPage } from "./alerts_one";
@@ -79,10 +80,18 @@ export function pageAt(visit: Omit<Visit, "groups">): ComponentChildren {
   return <main class="page"><h1>There is no such page</h1><p>Look at <a href="/ops">the fleet</a>.</p></main>;
 }
 
+// On a phone the line is longer than the screen: the page that is open stands in its middle.
+function bring(line: HTMLElement | null): void {
+  const open = line?.querySelector<HTMLElement>("[aria-current=page]");
+  if (line && open) line.scrollLeft = open.offsetLeft - line.offsetLeft - (line.clientWidth - open.offsetWidth) / 2;
+}
+
 export function Pages({ me, path }: { me: Me; path: string }) {
   const named = PAGES.filter((one) => one.href !== undefined && covers(me.role, one.needs));
+  const line = useRef<HTMLElement>(null);
+  useEffect(() => bring(line.current), [path]);
   return (
-    <nav aria-label="Pages">
+    <nav aria-label="Pages" ref={line}>
       {named.map(({ href = "", word, path: own, more }) => <a key={href} href={href} aria-current={own.test(path) ? "page" : "false"}>{word}{more?.()}</a>)}
     </nav>
   );

@@ -121,12 +121,23 @@ function Camera({ onFound, say }: { onFound: (label: [string, string]) => Promis
   }, [tries]);
   return (
     <section aria-label="Camera">
-      <video ref={video} muted playsInline aria-label="What the camera sees" />
+      <div class={running ? "view" : "view waits"}>
+        <video ref={video} muted playsInline aria-label="What the camera sees" />
+        <Aim />
+      </div>
       {!running && tries >= 0 && <button type="button" onClick={() => again(tries + 1)}>Start the camera again</button>}
       <p class="small">Bring the square of the label into the frame.</p>
     </section>
   );
 }
+
+// Where to hold the square; before the camera runs, what it looks like.
+const Aim = () => (
+  <svg viewBox="0 0 100 100" aria-hidden="true">
+    <path class="corners" d="M4 24V4h20M76 4h20v20M96 76v20H76M24 96H4V76" />
+    <path class="label" d="M26 26h16v16H26zM58 26h16v16H58zM26 58h16v16H26zM31 31h6v6h-6zM63 31h6v6h-6zM31 63h6v6h-6zM58 58h6v6h-6zM68 58h6v6h-6zM63 68h6v6h-6zM48 26h4v10h-4zM48 46h12v4H48zM26 48h12v4H26zM46 60h6v14h-6z" />
+  </svg>
+);
 
 // The number on the thing, looked up in the fleet that the page has: it works without a network.
 function ByNumber({ fleet }: { fleet: Fleet }) {

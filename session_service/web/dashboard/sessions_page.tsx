@@ -38,7 +38,7 @@ export function SessionsPage({ url, me, fleet }: { url: URL; me: Me; fleet: Flee
         {WHY[queue] && <p>{WHY[queue]}</p>}
         {found.value === null && found.fault === "" && <p role="status">Loading</p>}
         {found.value && sessions.length === 0 && <p role="status">None.</p>}
-        {sessions.length > 0 && <div class="wide"><SessionTable sessions={sessions} label="Sessions" /></div>}
+        {sessions.length > 0 && <SessionTable sessions={sessions} label="Sessions" />}
         <Paging said={said} next={found.value?.next_after ?? null} />
       </section>
     </main>

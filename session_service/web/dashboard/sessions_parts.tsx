@@ -1,4 +1,5 @@
 // What the pages about sessions share, and the device page's list of the last ones.
+import { Cards, type Column } from "./cards";
 import { money, moment, useLoaded, Fault } from "./parts";
 import { plain } from "./states";
 import "./sessions.css";
@@ -47,27 +48,15 @@ export function StateWord({ session }: { session: Session }) {
 }
 
 export function SessionTable({ sessions, label, withDevice = true }: { sessions: Session[]; label: string; withDevice?: boolean }) {
-  return (
-    <table class="sessions" aria-label={label}>
-      <thead>
-        <tr>
-          <th scope="col">Requested</th>{withDevice && <th scope="col">Device</th>}<th scope="col">State</th>
-          <th scope="col" class="ended">Ended</th><th scope="col" class="number">Fare</th>
-        </tr>
-      </thead>
-      <tbody>
-        {sessions.map((one) => (
-          <tr key={one.id}>
-            <td><a href={`/ops/sessions/${one.id}`}>{moment(one.requested_at)}</a></td>
-            {withDevice && <td><a href={`/ops/devices/${one.device_id}`}>{one.kind} {one.number}</a></td>}
-            <td><StateWord session={one} /></td>
-            <td class="ended">{one.ended_at === null ? "–" : moment(one.ended_at)}</td>
-            <td class="number">{one.ended_at === null ? "–" : money(one.fare_minor, one.currency)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  );
+  const device: Column<Session> = { word: "Device", of: (one) => <a href={`/ops/devices/${one.device_id}`}>{one.kind} {one.number}</a> };
+  const columns: Column<Session>[] = [
+    { word: "Requested", of: (one) => <a href={`/ops/sessions/${one.id}`}>{moment(one.requested_at)}</a> },
+    ...(withDevice ? [device] : []),
+    { word: "State", of: (one) => <StateWord session={one} /> },
+    { word: "Ended", of: (one) => (one.ended_at === null ? "–" : moment(one.ended_at)) },
+    { word: "Fare", look: "number", of: (one) => (one.ended_at === null ? "–" : money(one.fare_minor, one.currency)) },
+  ];
+  return <Cards label={label} rows={sessions} columns={columns} keyOf={(one) => one.id} />;
 }
 
 // The last sessions of a device, with the way to all of them.

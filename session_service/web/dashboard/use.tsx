@@ -1,5 +1,7 @@
 // Use: where and when things are taken and left, what stands idle, and which should be moved where, and why.
 import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import { Cards } from "./cards";
 import { HeatTable, type Heat } from "./use_heat";
 import { Choices, SpanForm, spanOf } from "./money_parts";
 import { named, query, type Days } from "./money_span";
@@ -11,6 +13,8 @@ import "./use.css";
 const PLACES = [["grid", "Squares of 300 m"], ["site", "Sites"]] as const;
 const IDLE = [["24", "1 day"], ["72", "3 days"], ["168", "1 week"], ["0", "Any time"]] as const;
 const DAYS_MOST = 31;
+const SHOWN = 20; // devices; more are a button away
+const IDLE_MAX = 200; // as session_service/reports/use.py has it
 const HOUR_MS = 3_600_000;
 
 interface End {
@@ -82,23 +86,14 @@ function Part({ id, word, children }: { id: string; word: string; children: Comp
 
 function Turnover({ found }: { found: UseOf }) {
   return (
-    <div class="wide" role="region" aria-label="Turnover by kind" tabIndex={0}>
-      <table>
-        <thead><tr><th scope="col">Kind</th><th scope="col" class="number">Devices</th><th scope="col" class="number">Sessions</th><th scope="col" class="number">A device and day</th><th scope="col" class="number">Fares</th><th scope="col" class="number">Fares a device</th></tr></thead>
-        <tbody>
-          {found.turnover.map((row) => (
-            <tr key={row.kind}>
-              <th scope="row">{row.kind}</th>
-              <td class="number">{row.devices.toLocaleString()}</td>
-              <td class="number">{row.sessions.toLocaleString()}</td>
-              <td class="number">{row.per_device_day.toLocaleString(undefined, { maximumFractionDigits: 2 })}</td>
-              <td class="number">{money(row.fares_minor, found.currency)}</td>
-              <td class="number">{row.devices === 0 ? "–" : money(row.fares_minor / row.devices, found.currency)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Cards label="Turnover by kind" rows={found.turnover} keyOf={(row) => row.kind} columns={[
+      { word: "Kind", names: true, of: (row) => row.kind },
+      { word: "Devices", look: "number", of: (row) => row.devices.toLocaleString() },
+      { word: "Sessions", look: "number", of: (row) => row.sessions.toLocaleString() },
+      { word: "A device and day", look: "number", of: (row) => row.per_device_day.toLocaleString(undefined, { maximumFractionDigits: 2 }) },
+      { word: "Fares", look: "number", of: (row) => money(row.fares_minor, found.currency) },
+      { word: "Fares a device", look: "number", of: (row) => (row.devices === 0 ? "–" : money(row.fares_minor / row.devices, found.currency)) },
+    ]} />
   );
 }
 
@@ -122,26 +117,19 @@ function Moves({ moves, grid }: { moves: UseOf["moves"]; grid: boolean }) {
 }
 
 function Idle({ found }: { found: UseOf }) {
+  const [all, setAll] = useState(false);
   if (found.idle.length === 0) return <p>None: everything was in use since.</p>;
   return (
     <>
-      <div class="wide" role="region" aria-label="Idle devices" tabIndex={0}>
-        <table>
-          <thead><tr><th scope="col">Device</th><th scope="col">Site</th><th scope="col">In service</th><th scope="col">Idle for</th><th scope="col">Last session ended</th></tr></thead>
-          <tbody>
-            {found.idle.map((one) => (
-              <tr key={one.device_id}>
-                <th scope="row"><a href={`/ops/devices/${one.device_id}`}>{one.kind} {one.number}</a></th>
-                <td>{one.site || "–"}</td>
-                <td>{one.service}</td>
-                <td>{one.idle_h === null ? "never used" : age(one.idle_h * HOUR_MS)}</td>
-                <td>{moment(one.last_ended_at)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      <p class="small">At most the 200 that have stood the longest.</p>
+      <Cards label="Idle devices" rows={all ? found.idle : found.idle.slice(0, SHOWN)} keyOf={(one) => one.device_id} columns={[
+        { word: "Device", names: true, of: (one) => <a href={`/ops/devices/${one.device_id}`}>{one.kind} {one.number}</a> },
+        { word: "Site", of: (one) => one.site || "–" },
+        { word: "In service", of: (one) => one.service },
+        { word: "Idle for", of: (one) => (one.idle_h === null ? "never used" : age(one.idle_h * HOUR_MS)) },
+        { word: "Last session ended", of: (one) => moment(one.last_ended_at) },
+      ]} />
+      {found.idle.length > SHOWN && <button type="button" onClick={() => setAll(!all)}>{all ? `The ${SHOWN} idlest` : `All ${found.idle.length}`}</button>}
+      {found.idle.length === IDLE_MAX && <p class="small">At most the {IDLE_MAX} that have stood the longest.</p>}
     </>
   );
 }

@@ -10,7 +10,7 @@ class AgentError(Exception):
 
 
 class SettingsError(AgentError):
-    """A setting is missing, unknown or wrong."""
+    """A setting is missing, unknown or wrong; the text names the file and, where it is known, the line."""
 
     def __init__(self, file: Path, problem: str) -> None:
         super().__init__(f"{file}: {problem}")
@@ -23,6 +23,10 @@ class JournalError(AgentError):
 
 class DriverError(AgentError):
     """The lock's driver refuses or fails; for a refusal nothing was driven."""
+
+
+class WiringError(DriverError):
+    """The lock's options are wrong; the text begins with the name of the setting, such as ``lock.options.bolt``."""
 
 
 class SignerError(AgentError):

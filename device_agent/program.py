@@ -15,7 +15,7 @@ from typing import IO
 from device_agent.clock import SystemClock
 from device_agent.device import Device, Ports
 from device_agent.drivers.loading import Wanted, load
-from device_agent.errors import AgentError
+from device_agent.errors import AgentError, SettingsError, WiringError
 from device_agent.inbox import Inbox
 from device_agent.journal import SqliteJournal
 from device_agent.keys import KeySigner, load_command_keys, open_report_key
@@ -25,6 +25,7 @@ from device_agent.renewal import RenewalWatch, Renewing
 from device_agent.runner import Runner
 from device_agent.settings import LoadedSettings
 from device_agent.systemd import Manager
+from device_agent.toml_lines import with_line
 from device_agent.vitals import LinuxVitals
 
 logger = logging.getLogger(__name__)
@@ -55,11 +56,22 @@ def make_driver(settings: LoadedSettings, clock: Clock) -> LockDriver:
     """Return the lock driver that the settings name.
 
     Raises:
-        DriverError: there is none of that name, its options are wrong, or its pins cannot be had.
+        SettingsError: there is none of that name, or its options are wrong; with the line.
+        DriverError: its pins cannot be had.
     """
     lock = settings.values.lock
-    state_dir = settings.path(settings.values.state_dir)
-    return load(lock.driver, Wanted(clock=clock, kind=lock.kind, options=lock.options, state_dir=state_dir))
+    wanted = Wanted(
+        clock=clock,
+        kind=lock.kind,
+        options=lock.options,
+        state_dir=settings.path(settings.values.state_dir),
+        max_drive_ms=lock.max_drive_ms,
+    )
+    try:
+        return load(lock.driver, wanted)
+    except WiringError as error:
+        text = settings.file.read_text(encoding="utf-8")
+        raise SettingsError(settings.file, with_line(text, str(error))) from error
 
 
 def make_address(settings: LoadedSettings) -> Address:

@@ -17,6 +17,7 @@ from device_agent.core.limits import Limits
 from device_agent.errors import SettingsError
 from device_agent.identity import Identity
 from device_agent.journal import Synchronous
+from device_agent.toml_lines import in_words, with_line
 
 DEFAULTS: Final = Limits()
 
@@ -40,7 +41,7 @@ url = "https://unlatch.example.org"
 # ca_file = "service_ca.pem"              # where the system does not know its authority
 
 [lock]
-driver = "memory"                         # or solenoid, motor, strike: docs/drivers.md has each one's lines
+driver = "memory"                         # or solenoid, motor, servo, strike: docs/drivers.md has each one's lines
 kind = "bike"
 """
 
@@ -96,7 +97,7 @@ class LockSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Which lock this is.
 
     Attributes:
-        driver: ``memory``, ``solenoid``, ``motor``, ``strike``, or one that another package brings.
+        driver: ``memory``, ``solenoid``, ``motor``, ``servo``, ``strike``, or one that another package brings.
         options: what the driver needs, such as its lines; see docs/drivers.md.
     """
 
@@ -177,9 +178,10 @@ def load(file: Path) -> LoadedSettings:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(file, f"not TOML: {error}") from error
     except msgspec.ValidationError as error:
-        raise SettingsError(file, f"{error}; an example is in: unlatch-agent run --help") from error
+        words = with_line(text, in_words(error))
+        raise SettingsError(file, f"{words}; an example is in: unlatch-agent run --help") from error
     for problem in (*_wrong_keys(values), *_wrong_tls(values.broker)):
-        raise SettingsError(file, problem)
+        raise SettingsError(file, with_line(text, problem))
     return LoadedSettings(file, values)
 
 

@@ -91,6 +91,37 @@ class MotorBody:
 
 
 @dataclass
+class ServoBody:
+    """A bolt that a servo moves as long as it has a signal, from 0 (closed) to ``takes_ms`` (open).
+
+    Attributes:
+        stalls_at_ms: how far on its way it gets stuck.
+        bounce_ms: for so long the switch flickers once the bolt has left it.
+    """
+
+    takes_ms: int = 300
+    stalls_at_ms: int | None = None
+    bounce_ms: int = 0
+    place_ms: int = 0
+    _flickers_ms: int = 0
+
+    def step(self, on: frozenset[str]) -> None:
+        """See ``Body``."""
+        self._flickers_ms = max(0, self._flickers_ms - 1)
+        way = ("to_open" in on) - ("to_closed" in on)
+        place = min(max(self.place_ms + way, 0), self.takes_ms)
+        if place == self.stalls_at_ms:
+            return
+        if (place == 0) != (self.place_ms == 0):
+            self._flickers_ms = self.bounce_ms
+        self.place_ms = place
+
+    def sensors(self) -> dict[str, bool]:
+        """See ``Body``."""
+        return {"bolt": (self.place_ms == 0) != (self._flickers_ms % 4 >= 2)}  # two milliseconds each way
+
+
+@dataclass
 class StrikeBody:
     """A door that opens when somebody pulls while the strike is on, and always from inside.
 

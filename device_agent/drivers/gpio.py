@@ -16,6 +16,7 @@ from typing import Final
 import gpiod
 from gpiod.line import Bias, Direction, Edge, Value
 
+from device_agent.drivers.pins import Switch
 from device_agent.drivers.wiring import Pin
 from device_agent.errors import DriverError
 from device_agent.ports import Clock
@@ -27,13 +28,19 @@ CONSUMER: Final = "unlatch-agent"  # as `gpioinfo` shows who holds a line
 class GpioPins:
     """``pins.Pins`` on one chip."""
 
-    def __init__(self, chip: str, outputs: Mapping[str, Pin], sensors: Mapping[str, Pin], clock: Clock) -> None:
-        """Take the lines; outputs are off.
+    def __init__(
+        self,
+        chip: str,
+        outputs: Mapping[str, Pin],
+        sensors: Mapping[str, Pin],
+        clock: Clock,
+        switches: Mapping[str, Switch] | None = None,
+    ) -> None:
+        """Take the lines; outputs are off. ``switches`` are outputs by name that are no lines.
 
         Raises:
             DriverError: there is no such chip or line, or another program holds it.
         """
-        self._outputs = {name: pin.line for name, pin in outputs.items()}
         self._sensors = {name: pin.line for name, pin in sensors.items()}
         lines: dict[Iterable[int | str] | int | str, gpiod.LineSettings | None]
         lines = {pin.line: _output(pin) for pin in outputs.values()}
@@ -46,6 +53,8 @@ class GpioPins:
         except (OSError, ValueError) as error:
             msg = f"{chip}: cannot take the lock's lines ({error}); `gpioinfo` shows who holds them"
             raise DriverError(msg) from error
+        self._outputs: dict[str, Switch] = {name: _Line(self._request, pin.line) for name, pin in outputs.items()}
+        self._outputs |= switches or {}
         self._clock = clock
         self._mutex = threading.RLock()
         self._off_at_ms: dict[str, int] = {}
@@ -56,15 +65,15 @@ class GpioPins:
 
     def energise(self, output: str, for_ms: int) -> None:
         """See ``Pins``."""
-        line = self._outputs.get(output)
-        if line is None:
+        switch = self._outputs.get(output)
+        if switch is None:
             msg = f"no output {output!r} on this lock"
             raise DriverError(msg)
         with self._mutex:
             self._off_at_ms[output] = self._clock.uptime_ms() + for_ms
             self._wake()
             try:
-                self._request.set_value(line, Value.ACTIVE)
+                switch.on()
             except OSError as error:
                 self.release()
                 msg = f"output {output}: {error}"
@@ -126,15 +135,31 @@ class GpioPins:
                 del self._off_at_ms[name]
             return min(((off_ms - now_ms) / 1_000 for off_ms in self._off_at_ms.values()), default=None)
 
-    def _switch_off(self, outputs: Mapping[str, int]) -> None:
-        for line in outputs.values():
+    def _switch_off(self, outputs: Mapping[str, Switch]) -> None:
+        for switch in outputs.values():
             try:
-                self._request.set_value(line, Value.INACTIVE)
+                switch.off()
             except (OSError, ValueError):
                 continue  # the chip has gone, and with it what it drove; the others are still to be switched off
 
     def _wake(self) -> None:
         os.write(self._wake_in, b"!")
+
+
+class _Line:
+    """A line of the chip as an output."""
+
+    def __init__(self, request: gpiod.LineRequest, line: int) -> None:
+        self._request = request
+        self._line = line
+
+    def on(self) -> None:
+        """See ``Switch``."""
+        self._request.set_value(self._line, Value.ACTIVE)
+
+    def off(self) -> None:
+        """See ``Switch``."""
+        self._request.set_value(self._line, Value.INACTIVE)
 
 
 def _output(pin: Pin) -> gpiod.LineSettings:

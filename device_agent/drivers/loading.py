@@ -7,17 +7,20 @@ entry point group ``unlatch.lock_drivers`` (docs/drivers.md).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from device_agent.core.limits import Limits
 from device_agent.drivers.memory import BIKE, POD, MemoryLock
+from device_agent.drivers.pins import Switch
 from device_agent.drivers.wired import WiredLock
-from device_agent.drivers.wiring import Motor, Pin, Solenoid, Strike, Wiring
-from device_agent.errors import DriverError
+from device_agent.drivers.wiring import Motor, Servo, Solenoid, Strike, lines_of, wrong
+from device_agent.errors import DriverError, WiringError
 from device_agent.ports import Clock, LockDriver
+from device_agent.toml_lines import in_words
 
 GROUP: Final = "unlatch.lock_drivers"
 CHIP: Final = "/dev/gpiochip0"  # the header's pins on every Raspberry Pi since kernel 6.6
@@ -33,12 +36,14 @@ class Wanted:
         kind: ``bike`` or ``pod``.
         options: the table ``[lock.options]`` of the settings.
         state_dir: where it may keep a file.
+        max_drive_ms: the longest movement, ``lock.max_drive_ms``.
     """
 
     clock: Clock
     kind: str
     options: Mapping[str, Any]
     state_dir: Path
+    max_drive_ms: int = Limits().max_drive_ms
 
 
 Factory = Callable[[Wanted], LockDriver]
@@ -54,7 +59,7 @@ def load(name: str, wanted: Wanted) -> LockDriver:
     """Return the driver of that name.
 
     Raises:
-        DriverError: there is none, or its options are wrong; the text says which and what to do.
+        WiringError: there is none, or its options are wrong; the text says which and what to do.
     """
     if name in OURS:
         return OURS[name](wanted)
@@ -63,22 +68,23 @@ def load(name: str, wanted: Wanted) -> LockDriver:
     others = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in others:
         msg = f"lock.driver: there is no {name!r}; there are {', '.join(sorted({*OURS, *others}))}"
-        raise DriverError(msg)
+        raise WiringError(msg)
     factory: Factory = others[name].load()
     return factory(wanted)
 
 
 def options(wanted: Wanted, model: type[T]) -> T:
-    """Return the options as a ``model``.
+    """Return the options as a ``model``, a msgspec struct.
 
     Raises:
-        DriverError: one is missing, unknown or out of its range.
+        WiringError: one is missing, unknown or out of its range; the text names the one and those that there are.
     """
     try:
         return msgspec.convert(dict(wanted.options), model)
     except msgspec.ValidationError as error:
-        msg = f"lock.options: {error}; docs/drivers.md has an example for each driver"
-        raise DriverError(msg) from error
+        known = ", ".join(field.encode_name for field in msgspec.structs.fields(model))  # type: ignore[arg-type]
+        msg = f"{in_words(error, 'lock.options')}; there are {known}: docs/drivers.md has an example for each driver"
+        raise WiringError(msg) from error
 
 
 def memory(wanted: Wanted) -> LockDriver:
@@ -99,35 +105,48 @@ def motor(wanted: Wanted) -> LockDriver:
     return _on_pins(wanted, Motor)
 
 
+def servo(wanted: Wanted) -> LockDriver:
+    """Return a servo on a PWM channel, with its switches on GPIO lines."""
+    return _on_pins(wanted, Servo)
+
+
 def strike(wanted: Wanted) -> LockDriver:
     """Return an electric strike on GPIO lines."""
     return _on_pins(wanted, Strike)
 
 
-def _on_pins(wanted: Wanted, kind: type[Solenoid | Motor | Strike]) -> LockDriver:
+def _on_pins(wanted: Wanted, kind: type[Solenoid | Motor | Servo | Strike]) -> LockDriver:
     chip = wanted.options.get("chip", CHIP)
-    rest = Wanted(
-        clock=wanted.clock,
-        kind=wanted.kind,
-        options={name: value for name, value in wanted.options.items() if name != "chip"},
-        state_dir=wanted.state_dir,
-    )
-    wiring = options(rest, kind)
+    if not isinstance(chip, str):
+        msg = f'lock.options.chip: {chip!r} is no file; write it as "{CHIP}"'
+        raise WiringError(msg)
+    rest = {name: value for name, value in wanted.options.items() if name != "chip"}
+    wiring = options(replace(wanted, options=rest), kind)
+    for problem in wrong(wiring, wanted.max_drive_ms):
+        raise WiringError(problem)
     try:
         from device_agent.drivers.gpio import GpioPins  # noqa: PLC0415 - only devices with pins have its package
     except ImportError as error:
         msg = "the package gpiod is missing: install unlatch[agent,gpio]"
         raise DriverError(msg) from error
     outputs, sensors = lines_of(wiring)
-    return WiredLock(wiring, GpioPins(str(chip), outputs, sensors, wanted.clock), wanted.clock)
+    switches = _positions(wiring) if isinstance(wiring, Servo) else {}
+    return WiredLock(wiring, GpioPins(chip, outputs, sensors, wanted.clock, switches), wanted.clock)
 
 
-def lines_of(wiring: Wiring) -> tuple[dict[str, Pin], dict[str, Pin]]:
-    """Return the outputs and the sensors of a wiring, by name; an optional sensor that is not wired is left out."""
-    wired = {name: pin for name in wiring.__struct_fields__ if isinstance(pin := getattr(wiring, name), Pin)}  # type: ignore[attr-defined]
-    outputs = {name: pin for name, pin in wired.items() if name in wiring.outputs}
-    return outputs, {name: pin for name, pin in wired.items() if name not in wiring.outputs}
+def _positions(servo: Servo) -> dict[str, Switch]:
+    from device_agent.drivers.pwm import Channel, Position, chip_of_header  # noqa: PLC0415 - for servos alone
+
+    chip = chip_of_header() if servo.signal.chip is None else Path(servo.signal.chip)
+    channel = Channel(chip, servo.signal.channel)
+    return {"to_open": Position(channel, servo.open_us), "to_closed": Position(channel, servo.closed_us)}
 
 
-OURS: Final[dict[str, Factory]] = {"memory": memory, "solenoid": solenoid, "motor": motor, "strike": strike}
+OURS: Final[dict[str, Factory]] = {
+    "memory": memory,
+    "solenoid": solenoid,
+    "motor": motor,
+    "servo": servo,
+    "strike": strike,
+}
 """The drivers of this package, by name."""

@@ -10,6 +10,24 @@ from collections.abc import Callable
 from typing import Protocol
 
 
+class Switch(Protocol):
+    """An output that is no line of the chip, such as a servo's signal."""
+
+    def on(self) -> None:
+        """Switch it on.
+
+        Raises:
+            OSError: it does not take it.
+        """
+
+    def off(self) -> None:
+        """Switch it off, also when it is off.
+
+        Raises:
+            OSError: it cannot be reached.
+        """
+
+
 class Pins(Protocol):
     """What a lock is wired to. All methods may be called from any thread."""
 

@@ -5,7 +5,7 @@ Each number is a starting value for a common part; its reason stands beside it. 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, ClassVar, Final, Protocol
 
 from msgspec import Meta, Struct
@@ -14,9 +14,11 @@ from broker.contract.codes import Action, Bolt
 from broker.contract.messages import Status
 
 PULSE_LIMIT_MS: Final = 1_000  # coils of locks are wound for short pulses; above that they smell
+LEAST_TURN_US: Final = 100  # a tenth of a quarter turn: no bolt has a way as short as that
 Line = Annotated[int, Meta(ge=0, le=511)]
 Pulse = Annotated[int, Meta(ge=50, le=PULSE_LIMIT_MS)]
 Run = Annotated[int, Meta(ge=100, le=10_000)]
+PulseUs = Annotated[int, Meta(ge=500, le=2_500)]  # beyond it a servo runs against its stop, or not at all
 Duty = Annotated[int, Meta(ge=1, le=100)]
 Tries = Annotated[int, Meta(ge=1, le=5)]
 Read = Callable[[str], bool]
@@ -129,6 +131,55 @@ class Motor(Struct, frozen=True, kw_only=True, tag_field="driver", tag="motor", 
         return Status(bolt=bolt, door_shut=_door(self.door, read))
 
 
+class Signal(Struct, frozen=True, forbid_unknown_fields=True):
+    """The PWM channel that a servo hears.
+
+    Attributes:
+        channel: on a Pi 5 GPIO12, 13, 18 and 19 are 0 to 3; on the others GPIO12 and 18 are 0, 13 and 19 are 1.
+        chip: folder of the PWM, where it is not that of the header.
+    """
+
+    channel: Annotated[int, Meta(ge=0, le=15)]
+    chip: str | None = None
+
+
+class Servo(Struct, frozen=True, kw_only=True, tag_field="driver", tag="servo", forbid_unknown_fields=True):
+    """A servo that turns a bolt to and fro, with a switch that says where the bolt is.
+
+    Its signal is there while it moves and at no other time: a servo that is told to stay draws current, hums and wears.
+
+    Attributes:
+        bolt: closed while it is on.
+        open_us, closed_us: the pulses for the two ends; 1,000 to 2,000 is what every servo takes.
+        move_ms: a quarter turn takes 200 to 500 under load; then it is off, whatever the switch says.
+        tries: the second one begins where the first has let go.
+        duty_percent: against an obstacle it draws its stall current, and its plastic case keeps the heat.
+    """
+
+    outputs: ClassVar[tuple[str, ...]] = ("to_open", "to_closed")
+    sensors: ClassVar[tuple[str, ...]] = ("bolt",)
+    actions: ClassVar[frozenset[Action]] = frozenset({Action.UNLOCK, Action.LOCK, Action.SELF_TEST})
+
+    signal: Signal
+    bolt: Pin
+    door: Pin | None = None
+    open_us: PulseUs = 2_000
+    closed_us: PulseUs = 1_000
+    move_ms: Run = 800
+    tries: Annotated[int, Meta(ge=1, le=3)] = 2
+    gap_ms: Run = 300
+    duty_percent: Duty = 10
+
+    def course(self, action: Action) -> Course:
+        """See ``Wiring``."""
+        output = "to_open" if action is Action.UNLOCK else "to_closed"
+        return Course(output, self.move_ms, _doubling(self.gap_ms, self.tries))
+
+    def status(self, read: Read) -> Status:
+        """See ``Wiring``."""
+        return Status(bolt=Bolt.CLOSED if read("bolt") else Bolt.OPEN, door_shut=_door(self.door, read))
+
+
 class Strike(Struct, frozen=True, kw_only=True, tag_field="driver", tag="strike", forbid_unknown_fields=True):
     """An electric strike, fail-secure outside; from inside the handle opens it without any of this.
 
@@ -159,6 +210,27 @@ class Strike(Struct, frozen=True, kw_only=True, tag_field="driver", tag="strike"
         """See ``Wiring``."""
         shut = read("door")
         return Status(bolt=Bolt.CLOSED if shut else Bolt.OPEN, door_shut=shut)
+
+
+def lines_of(wiring: Wiring) -> tuple[dict[str, Pin], dict[str, Pin]]:
+    """Return the outputs and the sensors of a wiring, by name; an optional sensor that is not wired is left out."""
+    wired = {name: pin for name in wiring.__struct_fields__ if isinstance(pin := getattr(wiring, name), Pin)}  # type: ignore[attr-defined]
+    outputs = {name: pin for name, pin in wired.items() if name in wiring.outputs}
+    return outputs, {name: pin for name, pin in wired.items() if name not in wiring.outputs}
+
+
+def wrong(wiring: Wiring, max_drive_ms: int) -> Iterator[str]:
+    """Yield what cannot work, each time beginning with the setting's name (``errors.WiringError``)."""
+    taken: dict[int, str] = {}
+    for name, pin in {**lines_of(wiring)[0], **lines_of(wiring)[1]}.items():
+        if pin.line in taken:
+            yield f"lock.options.{name}: line {pin.line} is {taken[pin.line]}'s already; give each a line of its own"
+        taken[pin.line] = name
+    longest_ms = max(wiring.course(action).on_ms for action in wiring.actions & {Action.UNLOCK, Action.LOCK})
+    if longest_ms > max_drive_ms:
+        yield f"lock.max_drive_ms: one try takes {longest_ms} ms, more than the {max_drive_ms} allowed; raise it"
+    if isinstance(wiring, Servo) and abs(wiring.open_us - wiring.closed_us) < LEAST_TURN_US:
+        yield f"lock.options.open_us: closed_us is {wiring.closed_us}, nearly the same; give each end its own pulse"
 
 
 def _doubling(gap_ms: int, tries: int) -> tuple[int, ...]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from device_agent.drivers import loading
-from device_agent.drivers.loading import Wanted, lines_of, load
+from device_agent.drivers.loading import Wanted, load
 from device_agent.drivers.memory import POD, MemoryLock
-from device_agent.drivers.wiring import Motor, Pin, Solenoid
-from device_agent.errors import DriverError
+from device_agent.drivers.wiring import Motor, Pin, Solenoid, lines_of
+from device_agent.errors import SettingsError, WiringError
+from device_agent.program import make_driver
+from device_agent.settings import EXAMPLE as SETTINGS
+from device_agent.settings import load as load_settings
 from simulators.chip import SimulatedChip, SolenoidBody
 
 
@@ -30,19 +33,61 @@ def test_the_lock_in_memory_takes_its_time_from_the_options(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        ("crowbar", {}, r"no 'crowbar'; there are memory, motor, solenoid, strike"),
-        ("solenoid", {"coil": {"line": 17}}, r"lock\.options: .*`bolt`"),
-        ("solenoid", {"coil": {"line": 17}, "bolt": {"line": 27}, "pulse_ms": 1_500}, r"<= 1000 - at `\$\.pulse_ms`"),
-        ("solenoid", {"coil": {"line": 17}, "bolt": {"line": "27"}}, r"at `\$\.bolt\.line`"),
-        ("motor", {"open_motor": {"line": 5}, "spring": 1}, r"lock\.options"),
-        ("memory", {"jammed": True}, r"unknown field `jammed`"),
+        ("crowbar", {}, r"^lock\.driver: there is no 'crowbar'; there are memory, motor, servo, solenoid, strike"),
+        ("solenoid", {"coil": {"line": 17}}, r"^lock\.options: .*missing.*`bolt`; there are coil, bolt, door"),
+        (
+            "solenoid",
+            {"coil": {"line": 17}, "bolt": {"line": 27}, "pulse_ms": 1_500},
+            r"^lock\.options\.pulse_ms: .*<= 1000",
+        ),
+        ("solenoid", {"coil": {"line": 17}, "bolt": {"line": "27"}}, r"^lock\.options\.bolt\.line: "),
+        ("motor", {"open_motor": {"line": 5}, "spring": 1}, r"^lock\.options"),
+        ("memory", {"jammed": True}, r"^lock\.options\.jammed: .*there are movement_ms"),
+        ("solenoid", {"coil": {"line": 17}, "bolt": {"line": 17}}, r"^lock\.options\.bolt: line 17 is coil's already"),
+        (
+            "solenoid",
+            {"coil": {"line": 17}, "bolt": {"line": 27}, "chip": 0},
+            r"^lock\.options\.chip: .*/dev/gpiochip0",
+        ),
+        ("servo", {"signal": {"channel": 0}, "bolt": {"line": 27}, "open_us": 1_050}, r"^lock\.options\.open_us: "),
+        (
+            "servo",
+            {"signal": {"channel": 0}, "bolt": {"line": 27}, "open_us": 3_000},
+            r"^lock\.options\.open_us: .*<= 2500",
+        ),
     ],
 )
 def test_a_wrong_driver_is_refused_with_the_place_and_the_remedy(
     tmp_path: Path, name: str, options: dict[str, Any], said: str
 ) -> None:
-    with pytest.raises(DriverError, match=said):
+    with pytest.raises(WiringError, match=said):
         load(name, wanted(tmp_path, **options))
+
+
+WRONG: Final = {
+    "bolt = { line = 27 }\nopening_ms = 300": r"agent\.toml: line 25: lock\.options\.opening_ms: .*there are coil",
+    "bolt = { line = 17 }": r"agent\.toml: line 24: lock\.options\.bolt: line 17 is coil's already; give each",
+    "bolt = {}": r"agent\.toml: line 24: lock\.options\.bolt: .*missing required field `line`",
+    "bolt = { line = 27 }\n[lock.options.door]\nline = 900": r"line 26: lock\.options\.door\.line: .*<= 511",
+}
+
+
+@pytest.mark.parametrize("rest", WRONG)
+def test_a_wrong_wiring_is_refused_with_the_file_and_the_line(tmp_path: Path, rest: str) -> None:
+    text = (
+        SETTINGS.replace('driver = "memory"', 'driver = "solenoid"') + "[lock.options]\ncoil = { line = 17 }\n" + rest
+    )
+    (tmp_path / "agent.toml").write_text(text)
+    settings = load_settings(tmp_path / "agent.toml")
+    with pytest.raises(SettingsError, match=WRONG[rest]):
+        make_driver(settings, SimulatedChip(SolenoidBody(), frozenset()))
+
+
+def test_a_try_that_takes_longer_than_any_movement_may_is_refused_before_the_first_one(tmp_path: Path) -> None:
+    lines = {"open_motor": 5, "close_motor": 6, "open_end": 13, "closed_end": 19}
+    made = wanted(tmp_path, "pod", **{name: {"line": line} for name, line in lines.items()}, stall_ms=6_000)
+    with pytest.raises(WiringError, match=r"^lock\.max_drive_ms: one try takes 6000 ms.*; raise it"):
+        load("motor", made)
 
 
 def test_another_package_may_bring_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,15 +13,16 @@ from broker.contract.codes import Action, Bolt, Cause
 from device_agent.core.events import DriveEnded, SensorsChanged
 from device_agent.core.limits import Limits
 from device_agent.drivers.wired import SETTLE_MS, WiredLock
-from device_agent.drivers.wiring import PULSE_LIMIT_MS, Motor, Pin, Solenoid, Strike, Wiring
+from device_agent.drivers.wiring import PULSE_LIMIT_MS, Motor, Pin, Servo, Signal, Solenoid, Strike, Wiring
 from device_agent.errors import DriverError
-from simulators.chip import Body, MotorBody, Pulse, SimulatedChip, SolenoidBody, StrikeBody
+from simulators.chip import Body, MotorBody, Pulse, ServoBody, SimulatedChip, SolenoidBody, StrikeBody
 
 COOL_MS: Final = 60_000  # after it every lock is cold
 MAX_MS: Final = Limits().max_drive_ms
 
 SOLENOID: Final = Solenoid(coil=Pin(17), bolt=Pin(27, active_low=True))
 MOTOR: Final = Motor(open_motor=Pin(5), close_motor=Pin(6), open_end=Pin(13), closed_end=Pin(19))
+SERVO: Final = Servo(signal=Signal(0), bolt=Pin(27))
 STRIKE: Final = Strike(strike=Pin(17), door=Pin(27))
 
 
@@ -67,14 +68,24 @@ def motor(**flaws: int | str) -> Bench:
     return Bench(MOTOR, MotorBody(**flaws))  # type: ignore[arg-type]
 
 
+def servo(**flaws: int) -> Bench:
+    return Bench(SERVO, ServoBody(**flaws))
+
+
 def strike(*, pulled: bool = True) -> Bench:
     return Bench(STRIKE, StrikeBody(pulled=pulled))
 
 
-EVERY: Final[dict[str, Callable[[], Bench]]] = {"solenoid": solenoid, "motor": motor, "strike": strike}
+EVERY: Final[dict[str, Callable[[], Bench]]] = {
+    "solenoid": solenoid,
+    "motor": motor,
+    "servo": servo,
+    "strike": strike,
+}
 STUCK: Final[dict[str, Callable[[], Bench]]] = {
     "solenoid": lambda: solenoid(jammed=True),
     "motor": lambda: motor(stalls_at_ms=400),
+    "servo": lambda: servo(stalls_at_ms=1),
     "strike": lambda: strike(pulled=False),
 }
 
@@ -143,6 +154,29 @@ def test_a_motor_whose_end_switch_is_blind_is_stopped_by_its_limit() -> None:
     assert ended is not None
     assert ended.status.bolt is Bolt.UNKNOWN
     assert bench.chip.history == [Pulse("open_motor", COOL_MS, MOTOR.stall_ms)]
+
+
+def test_a_servo_has_its_signal_while_it_moves_and_at_no_other_time() -> None:
+    bench = servo(bounce_ms=12)
+    ended = bench.drive()
+    assert ended is not None
+    assert ended.status.bolt is Bolt.OPEN
+    bench.chip.now_ms += COOL_MS
+    ended = bench.drive(Action.LOCK)
+    assert ended is not None
+    assert ended.status.bolt is Bolt.CLOSED
+    opened, closed = bench.chip.history
+    assert (opened.output, closed.output) == ("to_open", "to_closed")
+    assert opened.for_ms < closed.for_ms <= SERVO.move_ms  # it is not closed as soon as it is no longer open
+
+
+def test_a_servo_that_is_held_fast_is_tried_twice_and_let_go() -> None:
+    bench = servo(stalls_at_ms=1)
+    ended = bench.drive()
+    assert ended is not None
+    assert ended.status.bolt is Bolt.CLOSED
+    assert [pulse.for_ms for pulse in bench.chip.history] == [SERVO.move_ms] * 2
+    assert bench.chip.history[1].at_ms == COOL_MS + SERVO.move_ms + SERVO.gap_ms
 
 
 @pytest.mark.parametrize("name", STUCK)

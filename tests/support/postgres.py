@@ -37,9 +37,13 @@ class Postgres:
     It also ends when this process dies. PostgreSQL refuses to be run by root, so root runs it as the user ``postgres``.
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
-        """Prepare a server. Only a ``durable`` one waits for the disk, as in use: for tests that measure or kill it."""
+    def __init__(self, *, durable: bool = False, include: Path | None = None) -> None:
+        """Prepare a server. Only a ``durable`` one waits for the disk, as in use: for tests that measure or kill it.
+
+        The settings in the file ``include`` count, but for where it listens and how many it lets in.
+        """
         self._durable = durable
+        self._include = include
         self._programs = _find_programs()
         self._password = secrets.token_urlsafe(24)
         self._numbers = itertools.count(1)
@@ -120,6 +124,9 @@ class Postgres:
         if made.returncode:
             msg = f"initdb failed: {made.stderr}"
             raise PostgresError(msg)
+        if self._include is not None:
+            with (self.directory / "data" / "postgresql.conf").open("a") as file:
+                file.write(self._include.read_text())
 
     def _psql(self, statement: str, *, check: bool) -> int:
         address = ["-h", LOOPBACK, "-p", str(self.port), "-U", _USER, "-d", "postgres"]

@@ -24,6 +24,9 @@ pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 LIVE_MS: Final = 3_500  # the page reads every two seconds
 WHY: Final = "the bike stands locked on its picture"
 POLL_S: Final = 0.05
+CONSENT: Final = "on the phone, at noon"
+FUNDS_MINOR: Final = 2_000
+LEFT_MINOR: Final = 10  # of it in the wallet: less than any fare
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ def house_settings() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def bikes_and_pods() -> tuple[int, int]:
-    return 4, 1
+    return 5, 1
 
 
 async def started(api: Api, device: Device) -> tuple[Rider, str]:
@@ -85,6 +88,48 @@ async def preview(page: Page, choice: str) -> None:
     await page.get_by_label("Reason").fill(WHY)
     await page.get_by_role("button", name="Preview").click()
     await expect(page.get_by_role("group", name="Preview")).to_be_visible()
+
+
+async def opened_after_release(house: BrowserHouse, api: Api, hands: Hands, operator: Page, bike: Device) -> str:
+    """Let a bike be cut off while it opens, let its session be ended meanwhile, and then let it say that it opened.
+
+    The page shows the case when this is over. In the rider's wallet is less than the fare. Returns the session.
+    """
+    await hands.do(bike.id, "break", movement_ms=1_500)
+    rider = await Rider.join(api)
+    await rider.top_up(FUNDS_MINOR)
+    session = await api.post("/v1/sessions", rider.token, {"label": bike.label})
+    async with asyncio.timeout(PATIENCE_S):
+        while not (await hands.do(bike.id, "state"))["movements"]:
+            await asyncio.sleep(POLL_S)
+    await hands.do(bike.id, "go_offline")
+    await until(api, rider, session["id"], "unknown")
+    await operator.goto(f"{house.page_url}/ops/sessions/{session['id']}")
+    await operator.get_by_label("Reason").fill("the rider has left")
+    await operator.get_by_role("button", name="End it now").click()
+    await expect(operator.locator(".big")).to_contain_text("not unlocked, ended by operator")
+    await api.post("/v1/wallet/refunds", rider.token, {"amount_minor": FUNDS_MINOR - LEFT_MINOR})
+    await hands.do(bike.id, "go_online")
+    await expect(operator.locator(".big")).to_contain_text("review, unlocked after release")
+    return str(session["id"])
+
+
+async def done_as_previewed(house: BrowserHouse, page: Page, session_id: str, word: str) -> list[str]:
+    """Do what is in the preview; return what the preview showed, which is what was then posted."""
+    await expect(page.get_by_role("table", name="Postings it would make")).to_be_visible()
+    before = postings(house, session_id)
+    shown = await cells(page, "Postings it would make")
+    await good(page)
+    await page.get_by_role("button", name="Do this now").click()
+    await expect(page.get_by_text(f"{word}: done, as previewed.")).to_be_visible()
+    new = postings(house, session_id)[len(before) :]
+    written = [part for kind, debit, credit, minor in new for part in (kind, debit, credit, euro(minor))]
+    assert shown == written == await cells(page, "Postings made")
+    return shown
+
+
+def euro(minor: int) -> str:
+    return f"€{minor / 100:.2f}"
 
 
 async def good(page: Page) -> None:
@@ -155,6 +200,53 @@ async def test_who_decides_on_an_old_page_sees_how_things_stand_and_the_keyboard
     assert len(rows_of(house, "SELECT 1 FROM audit WHERE subject = ?", f"session:{session_id}")) == 1
     await good(second.page)
     second.faults.clear()
+
+
+async def test_a_late_unlock_is_charged_as_its_rider_agreed_then_written_off_and_the_rest_refunded(
+    house: BrowserHouse, people: dict[str, str], phone: GetPhone, api: Api, hands: Hands
+) -> None:
+    bike = house.bikes[4]
+    page = (await signed_in(phone, people["operator"], size=PHONE)).page
+    session_id = await opened_after_release(house, api, hands, page, bike)
+    [(rider_id,)] = rows_of(house, "SELECT rider_id FROM session WHERE id = ?", session_id)
+    wallet, debt = f"wallet:{rider_id}", f"debt:{rider_id}"
+    await expect(page.get_by_role("button", name="Close at a time")).to_have_count(0)  # its hold has ended
+    await page.get_by_role("button", name="Charge as the rider agreed").click()
+    await page.get_by_label("How the rider agreed").fill(CONSENT)
+    await page.get_by_label("Reason").fill(WHY)
+    await page.get_by_role("button", name="Preview").click()
+    charged = await done_as_previewed(house, page, session_id, "Charge as the rider agreed")
+    assert [charged[n] for n in (0, 1, 3)] == ["charge", wallet, euro(LEFT_MINOR)]
+    assert charged[4:6] == ["charge", debt]
+    await expect(page.locator(".big")).to_contain_text("closed, decided")
+
+    owed_minor = sum(row[3] for row in postings(house, session_id)) - LEFT_MINOR
+    off_minor = owed_minor - 5
+    await page.get_by_role("button", name="Write off").click()
+    await page.get_by_label("Amount in EUR").fill(f"{off_minor / 100:.2f}")
+    await page.get_by_label("Reason").fill(WHY)
+    await page.get_by_role("button", name="Preview").click()
+    written_off = await done_as_previewed(house, page, session_id, "Write off")
+    assert written_off == ["write-off", "adjustment", debt, euro(off_minor)]
+
+    await page.get_by_role("button", name="Refund").click()
+    await expect(page.get_by_label("Amount in EUR")).to_have_value(f"{(LEFT_MINOR + 5) / 100:.2f}")  # all that is left
+    await page.get_by_label("Reason").fill(WHY)
+    await page.get_by_role("button", name="Preview").click()
+    refunded = await done_as_previewed(house, page, session_id, "Refund")
+    assert sorted(refunded[3::4]) == sorted([euro(5), euro(LEFT_MINOR)])
+    assert {refunded[2], refunded[6]} == {wallet, debt}
+    for choice in ("Write off", "Refund"):
+        await expect(page.get_by_role("button", name=choice)).to_have_count(0)
+    audited = rows_of(house, "SELECT action, why FROM audit WHERE subject = ? ORDER BY id", f"session:{session_id}")
+    assert [action for action, _ in audited] == [
+        "end session",
+        "session.charge",
+        "decide session",
+        "session.write_off",
+        "session.refund",
+    ]
+    assert CONSENT in audited[1][1]
 
 
 async def test_a_viewer_sees_the_evidence_and_has_neither_buttons_nor_the_wallet(

@@ -21,6 +21,10 @@ class JournalError(AgentError):
     """The journal could not be opened, read or written. A transaction that raised it is not on the disk."""
 
 
+class JournalInUseError(JournalError):
+    """Another agent writes this journal."""
+
+
 class DriverError(AgentError):
     """The lock's driver refuses or fails; for a refusal nothing was driven."""
 

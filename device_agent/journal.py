@@ -1,6 +1,7 @@
 """The journal: intents, outcomes and reports on the disk, in SQLite with write-ahead log and ``synchronous=FULL``.
 
-Other programs may read it (``unlatch-agent journal``, invariant checks) while the agent runs; only the agent writes.
+Other programs may read it (``unlatch-agent journal``, invariant checks) while the agent runs; only the agent writes
+(``journal_file``). On a full card everything but the intent to begin a ride is still written, in ``room``.
 
 - ``meta``, one row: ``schema_version``, ``journal_id``, ``next_seq``, ``acked_through`` and ``bolt``, the last reading
   that a report explained.
@@ -15,59 +16,19 @@ command gets the same report, byte for byte. With ``keep_acked`` (simulations) a
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 
-from broker.contract.codes import Bolt
+from broker.contract.codes import Action, Bolt
 from device_agent.core.records import CommandRecord, Configuration, Snapshot
 from device_agent.errors import JournalError
+from device_agent.journal_file import JournalFile, Synchronous
 from device_agent.ports import Transaction
-
-SCHEMA_VERSION: Final = 2
-CACHE_KIB: Final = 64  # the working set is a few pages, and a fleet has a thousand journals in one process
-JOURNAL_ID_BYTES: Final = 16  # random enough that two cards never share a name
-
-_SCHEMA: Final = """
-CREATE TABLE meta (
-    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-    schema_version INTEGER NOT NULL,
-    journal_id TEXT NOT NULL,
-    next_seq INTEGER NOT NULL CHECK (next_seq >= 1),
-    acked_through INTEGER NOT NULL CHECK (acked_through >= 0 AND acked_through < next_seq),
-    bolt TEXT
-) STRICT;
-CREATE TABLE commands (
-    id TEXT PRIMARY KEY,
-    action TEXT,
-    boot_id TEXT NOT NULL,
-    expires_uptime_ms INTEGER NOT NULL,
-    accepted_uptime_ms INTEGER NOT NULL,
-    result TEXT,
-    reason TEXT,
-    moved INTEGER NOT NULL CHECK (moved IN (0, 1)),
-    report_seq INTEGER
-) STRICT;
-CREATE TABLE reports (
-    seq INTEGER PRIMARY KEY,
-    token BLOB NOT NULL,
-    evidence INTEGER NOT NULL CHECK (evidence IN (0, 1))
-) STRICT;
-"""
-_CONFIGURATION: Final = """
-CREATE TABLE configuration (
-    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-    revision INTEGER NOT NULL CHECK (revision >= 1),
-    command_keys TEXT NOT NULL
-) STRICT;
-"""
-_UPGRADES: Final = {1: _CONFIGURATION}
-"""What makes the next schema of one."""
+from device_agent.room import Room
 
 _UPSERT_COMMAND: Final = """
 INSERT INTO commands VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -81,41 +42,41 @@ ON CONFLICT (only_row) DO UPDATE SET revision = excluded.revision, command_keys 
     WHERE excluded.revision > configuration.revision
 """
 
+_CARD: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})  # what a full card is told as; primary codes
+_PRIMARY: Final = 0xFF
+
 T = TypeVar("T")
-
-
-class Synchronous(StrEnum):
-    """SQLite's ``synchronous``. A device uses ``FULL``; ``OFF`` is for simulations, where no power can fail."""
-
-    FULL = "FULL"
-    NORMAL = "NORMAL"
-    OFF = "OFF"
 
 
 class SqliteJournal:
     """The ``ports.Journal`` of a real device. Use it from one thread."""
 
-    def __init__(self, path: Path, synchronous: Synchronous = Synchronous.FULL, *, keep_acked: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        synchronous: Synchronous = Synchronous.FULL,
+        *,
+        keep_acked: bool = False,
+        own_room: bool = False,
+    ) -> None:
         """Open the journal, bring an older one up to date, or create it under a new random id.
 
+        With ``own_room`` it takes room on the card for what is worth more than a new ride (a megabyte).
+
         Raises:
+            JournalInUseError: another agent has it.
             JournalError: it cannot be opened, or a newer agent wrote it.
         """
         self._keep_acked = keep_acked
         self._path = path
-        try:
-            # One thread uses it, though not always the one that opened it.
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._db.row_factory = sqlite3.Row
-            self._prepare(synchronous)
-        except sqlite3.Error as error:
-            msg = f"{path}: cannot open the journal ({error}); check the directory, its owner and the free space"
-            raise JournalError(msg) from error
+        self._file = JournalFile(path, synchronous)
+        self._db = self._file.db
+        self._room = Room(path.with_name(f"{path.name}.room")) if own_room else None
         self._acked_through = self.snapshot().acked_through
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close it."""
+        self._file.close()
 
     def snapshot(self) -> Snapshot:
         """See ``ports.Journal``."""
@@ -123,32 +84,16 @@ class SqliteJournal:
 
     def save(self, transaction: Transaction) -> None:
         """See ``ports.Journal``."""
-        self._guarded(lambda: self._write(transaction))
+        if self._room is not None and _begins_ride(transaction) and not self._room.take():
+            msg = f"{self._path}: the card is full, no ride begins; free some space on it"
+            raise JournalError(msg)
+        self._guarded(lambda: self._write_somehow(transaction))
         self._acked_through = max(self._acked_through, transaction.acked_through)
 
     def tokens(self, first: int, last: int) -> list[bytes]:
         """See ``ports.Journal``."""
         query = "SELECT token FROM reports WHERE seq BETWEEN ? AND ? ORDER BY seq"
         return self._guarded(lambda: [row[0] for row in self._db.execute(query, (first, last))])
-
-    def _prepare(self, synchronous: Synchronous) -> None:
-        self._db.execute(f"PRAGMA synchronous = {synchronous.value}")
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        if not self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").fetchone():
-            self._create()
-        (version,) = self._db.execute("SELECT schema_version FROM meta").fetchone()
-        if version > SCHEMA_VERSION:
-            msg = f"{self._path}: written by a newer agent (schema {version}, this one knows {SCHEMA_VERSION}); update"
-            raise JournalError(msg)
-        for older in range(version, SCHEMA_VERSION):
-            note = f"UPDATE meta SET schema_version = {older + 1};"  # noqa: S608 - all ours
-            self._db.executescript(f"BEGIN IMMEDIATE; {_UPGRADES[older]} {note} COMMIT;")
-
-    def _create(self) -> None:
-        journal_id = secrets.token_hex(JOURNAL_ID_BYTES)
-        row = f"INSERT INTO meta VALUES (1, {SCHEMA_VERSION}, '{journal_id}', 1, 0, NULL);"  # noqa: S608 - all ours
-        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_CONFIGURATION} {row} COMMIT;")
 
     def _read_snapshot(self) -> Snapshot:
         journal_id, next_seq, acked_through, bolt = self._db.execute(
@@ -164,6 +109,17 @@ class SqliteJournal:
             commands=tuple(record_of(row) for row in rows),
             configuration=None if configured is None else _configuration(*configured),
         )
+
+    def _write_somehow(self, transaction: Transaction) -> None:
+        while True:
+            try:
+                self._write(transaction)
+            except sqlite3.Error as error:
+                full = error.sqlite_errorcode & _PRIMARY in _CARD
+                if not full or self._room is None or _begins_ride(transaction) or not self._room.give():
+                    raise
+            else:
+                return
 
     def _write(self, transaction: Transaction) -> None:
         self._db.execute("BEGIN IMMEDIATE")
@@ -208,6 +164,10 @@ class SqliteJournal:
         except sqlite3.Error as error:
             msg = f"{self._path}: {error}; check the card's health and free space"
             raise JournalError(msg) from error
+
+
+def _begins_ride(transaction: Transaction) -> bool:
+    return any(record.action is Action.UNLOCK and record.result is None for record in transaction.commands)
 
 
 def _row(record: CommandRecord) -> tuple[str | int | None, ...]:

@@ -12,6 +12,7 @@ from broker.contract.messages import CommandReport, Report
 from device_agent.core.records import CommandRecord
 from device_agent.errors import JournalError
 from device_agent.journal import record_of
+from device_agent.journal_file import read_only
 
 
 class ReportRow(msgspec.Struct, frozen=True):
@@ -43,8 +44,7 @@ def read(file: Path) -> JournalView:
         JournalError: there is none, or it cannot be read.
     """
     try:
-        db = sqlite3.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None)
-        db.row_factory = sqlite3.Row
+        db = read_only(file)
         try:
             db.execute("BEGIN")
             return _view(db)

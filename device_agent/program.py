@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import signal
 import threading
@@ -10,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
 from device_agent.clock import SystemClock
 from device_agent.device import Device, Ports
@@ -39,8 +37,11 @@ def run(settings: LoadedSettings) -> None:
     """
     state_dir = settings.path(settings.values.state_dir)
     make_state_dir(state_dir)
-    with _only_agent(state_dir):
-        _work(settings)
+    journal = SqliteJournal(settings.journal_file, settings.values.journal.synchronous, own_room=True)
+    try:  # the only one of its journal: what else it uses is its own too, so nothing is opened before
+        _work(settings, journal)
+    finally:
+        journal.close()
 
 
 def release(settings: LoadedSettings) -> None:
@@ -100,7 +101,7 @@ def make_state_dir(state_dir: Path) -> None:
         raise AgentError(msg) from error
 
 
-def _work(settings: LoadedSettings) -> None:
+def _work(settings: LoadedSettings, journal: SqliteJournal) -> None:
     values = settings.values
     clock, inbox = SystemClock(values.boot_id), Inbox()
     driver = make_driver(settings, clock)
@@ -108,7 +109,6 @@ def _work(settings: LoadedSettings) -> None:
     signer = KeySigner(open_report_key(settings))
     find_key = load_command_keys([settings.path(name) for name in values.command_key_files]).get
     link = MqttLink(make_address(settings), clock.boot_id, inbox.post, clock.known_unix_s)
-    journal = SqliteJournal(settings.journal_file, values.journal.synchronous)
     try:
         ports = Ports(
             clock=clock,
@@ -133,7 +133,6 @@ def _work(settings: LoadedSettings) -> None:
     finally:
         driver.close()
         link.close()
-        journal.close()
 
 
 @contextmanager
@@ -175,15 +174,3 @@ def _stop_with_any_thread(runner: Runner) -> None:
         runner.fail()
 
     threading.excepthook = stop
-
-
-def _only_agent(state_dir: Path) -> IO[str]:
-    """Hold the directory's lock file, so that two agents never share a journal. The kernel frees it at our death."""
-    lock_file = (state_dir / "agent.lock").open("w", encoding="ascii")
-    try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock_file.close()
-        msg = f"{state_dir}: another agent runs on this state directory; stop it first"
-        raise AgentError(msg) from error
-    return lock_file

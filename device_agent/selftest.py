@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from device_agent import journal_view
 from device_agent.certificates import life_of
 from device_agent.clock import SystemClock
-from device_agent.errors import AgentError
+from device_agent.errors import AgentError, JournalInUseError
 from device_agent.journal import SqliteJournal
 from device_agent.keys import KeySigner, load_command_keys, open_report_key
 from device_agent.link import tls_of
@@ -72,7 +73,11 @@ def _certificate(settings: LoadedSettings) -> str:
 
 def _journal(settings: LoadedSettings) -> str:
     make_state_dir(settings.path(settings.values.state_dir))
-    journal = SqliteJournal(settings.journal_file, settings.values.journal.synchronous)
+    try:
+        journal = SqliteJournal(settings.journal_file, settings.values.journal.synchronous, own_room=True)
+    except JournalInUseError:
+        view = journal_view.read(settings.journal_file)
+        return f"{view.journal_id}, newest report {view.last_seq}; the agent runs with it"
     try:
         snapshot = journal.snapshot()
     finally:

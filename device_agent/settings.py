@@ -16,7 +16,7 @@ from broker.contract.messages import Count, DeviceId, Id
 from device_agent.core.limits import Limits
 from device_agent.errors import SettingsError
 from device_agent.identity import Identity
-from device_agent.journal import Synchronous
+from device_agent.journal_file import Synchronous
 from device_agent.toml_lines import in_words, with_line
 
 DEFAULTS: Final = Limits()

@@ -21,7 +21,8 @@ from device_agent.device import Device as AgentDevice
 from device_agent.device import Ports
 from device_agent.drivers.memory import BIKE, POD, MemoryLock
 from device_agent.errors import DriverError
-from device_agent.journal import SqliteJournal, Synchronous
+from device_agent.journal import SqliteJournal
+from device_agent.journal_file import Synchronous
 from device_agent.keys import FileKey, KeySigner
 from device_agent.ports import Vitals
 from simulators import folders

@@ -70,7 +70,7 @@ def _up(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _fleet(arguments: argparse.Namespace, _console: Console) -> int:
-    from device_agent.journal import Synchronous  # noqa: PLC0415
+    from device_agent.journal_file import Synchronous  # noqa: PLC0415
     from simulators.bodies import Making  # noqa: PLC0415
     from simulators.fleet import run_fleet  # noqa: PLC0415
 

@@ -29,7 +29,7 @@ from broker.contract.messages import Position
 from broker.mosquitto.children import find_program
 from broker.mosquitto.ports import free_port
 from broker.mosquitto.supervisor import Mosquitto
-from device_agent.journal import Synchronous
+from device_agent.journal_file import Synchronous
 from simulators.bench.figures import Percentiles, percentiles
 from simulators.bench.floor import write_keys
 from simulators.bench.rides import Rides, Seat, ride_all, start_in_a_row

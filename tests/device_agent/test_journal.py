@@ -13,8 +13,9 @@ import pytest
 from broker.contract.codes import Action, Bolt, Reason, Result
 from device_agent import journal_view
 from device_agent.core.records import CommandRecord, Configuration
-from device_agent.errors import JournalError
+from device_agent.errors import JournalError, JournalInUseError
 from device_agent.journal import SqliteJournal
+from device_agent.journal_file import read_only
 from device_agent.ports import SignedReport, Transaction
 
 
@@ -88,6 +89,23 @@ def test_it_is_synced_at_every_commit_unless_told_otherwise(tmp_path: Path) -> N
         2,
         "wal",
     )
+
+
+def test_its_log_stays_when_it_is_closed_and_others_only_read(tmp_path: Path) -> None:
+    path, log = tmp_path / "journal", tmp_path / "journal-wal"
+    journal = SqliteJournal(path)
+    journal.save(Transaction(reports=reports(1)))
+    size = log.stat().st_size
+    with pytest.raises(JournalInUseError, match="another agent"):
+        SqliteJournal(path)
+    with read_only(path) as other, pytest.raises(sqlite3.OperationalError, match="readonly"):
+        other.execute("DELETE FROM reports")
+    other.close()
+    journal.close()
+    assert log.stat().st_size == size
+    again = SqliteJournal(path)
+    assert (again.snapshot().last_seq, again._db.execute("PRAGMA page_size").fetchone()[0]) == (1, 1_024)
+    again.close()
 
 
 def test_a_configuration_is_there_after_reopening_and_its_revision_never_goes_back(tmp_path: Path) -> None:

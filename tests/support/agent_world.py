@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from broker.contract.codes import Action
+from broker.contract.codes import Action, Bolt
 from broker.contract.envelope import open_sealed, sign
 from broker.contract.jws import PrivateKey
 from broker.contract.keys import key_id, new_command_key, new_report_key
-from broker.contract.messages import Command, CommandReport, Config, Heartbeat, Message, Report, ReportAck
+from broker.contract.messages import Command, CommandReport, Config, Heartbeat, Message, Report, ReportAck, Status
 from broker.contract.topics import Channel
 from device_agent.core.events import LinkUp, MessageArrived
 from device_agent.core.limits import Limits
 from device_agent.device import Device, Ports
 from device_agent.drivers.memory import POD, MemoryLock
 from device_agent.errors import JournalError
-from device_agent.journal import SqliteJournal, Synchronous
+from device_agent.journal import SqliteJournal
+from device_agent.journal_file import Synchronous
 from device_agent.ports import Transaction
 
 DEVICE = "0123456789"
@@ -100,6 +101,8 @@ class FrailJournal(SqliteJournal):
 class World:
     """One device and all around it; ``restart`` is a new program, ``reboot`` a new boot of the machine.
 
+    With ``as_on_a_device`` the journal is synced and has room of its own.
+
     Attributes:
         told_to_restart: how many reports were on the way each time the agent asked to be ended.
     """
@@ -112,10 +115,14 @@ class World:
         movement_ms: int = 0,
         limits: Limits | None = None,
         keep_acked: bool = False,
+        as_on_a_device: bool = False,
+        clock: ManualClock | None = None,
+        bolt: Bolt = Bolt.CLOSED,
     ) -> None:
-        self.clock = ManualClock()
-        self.lock = MemoryLock(self.clock, actions, movement_ms=movement_ms)
-        self.journal = FrailJournal(journal_path, Synchronous.OFF, keep_acked=keep_acked)
+        self.clock = clock or ManualClock()
+        self.lock = MemoryLock(self.clock, actions, movement_ms=movement_ms, status=Status(bolt=bolt))
+        synchronous = Synchronous.FULL if as_on_a_device else Synchronous.OFF
+        self.journal = FrailJournal(journal_path, synchronous, keep_acked=keep_acked, own_room=as_on_a_device)
         self.limits = limits or Limits()
         self.ids = 0
         self.key: PrivateKey = COMMAND_KEY

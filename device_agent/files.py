@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -55,6 +54,8 @@ def sync_folder(folder: Path) -> None:
 
 def _beside(file: Path, text: str, mode: int) -> Path:
     """Write a file under another name, for its owner only until it is complete."""
+    import tempfile  # noqa: PLC0415 - with all that it loads 600 KiB; the agent itself writes no such file
+
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
         opened.write(text)

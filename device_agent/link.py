@@ -12,18 +12,21 @@ from ssl import SSLContext
 from typing import Any, Final
 
 import msgspec
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
 
 from broker.contract.messages import VERSION, Presence
 from broker.contract.topics import RULES, Channel, topic
 from device_agent.backoff import Backoff
 from device_agent.core.events import Event, LinkDown, LinkUp, MessageArrived
 from device_agent.errors import AgentError
+from device_agent.frugal import without_http
 from device_agent.identity import Identity, new_context, present
 from device_agent.settings import is_loopback
+
+with without_http():
+    from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
+    from paho.mqtt.enums import CallbackAPIVersion
+    from paho.mqtt.properties import Properties
+    from paho.mqtt.reasoncodes import ReasonCode
 
 logger = logging.getLogger(__name__)
 

@@ -48,6 +48,7 @@ TABLE: Final[dict[str, Grave]] = {
     CERTIFICATE_EXPIRED: Grave(Severity.MAJOR, "the broker turns it away: it cannot be let"),
     CERTIFICATE_EXPIRING: Grave(Severity.MINOR, "it should have renewed it by now, and it ends soon"),
     # by its rides
+    "opened_after_end": Grave(Severity.MAJOR, "it opened for a session that was over, and nobody has it"),
     "unlocked_after_release": Grave(Severity.MAJOR, "it opened for a rider whose hold had been released"),
     "lock_unconfirmed": Grave(Severity.MAJOR, "a rider pressed Finish and the lock did not confirm"),
     "past_cap": Grave(Severity.MAJOR, "a ride has no end: the thing may be lost"),

@@ -7,6 +7,7 @@ the same; it moves nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -31,6 +32,9 @@ from session_service.sessions.machine import LIVE, Event, Outcome, SessionState,
 from session_service.sessions.model import Session
 from session_service.sessions.moves import LATE_REASONS, Because, advance, end, release, session_ends_at_ms
 from session_service.sessions.service import MAX_ASKED_AGAIN, Moved
+
+UNLOCKED_AFTER_RELEASE: Final = "unlocked_after_release"
+OPENED_AFTER_END: Final = "opened_after_end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,8 @@ def _of_unlock(  # noqa: PLR0913, PLR0917 - one rule, and all that it looks at
 
 def _unlocked(connection: Connection, clock: Clock, session: Session, because: Because) -> tuple[Change, ...]:
     state = SessionState(session.state)
+    if state is SessionState.CLOSED and because.at_ms > _over_at_ms(session):
+        _stands_open(connection, session, because, OPENED_AFTER_END, f"opened for session {session.id} after its end")
     if not allows(state, Event.UNLOCKED):
         return ()
     if state is SessionState.NOT_UNLOCKED:
@@ -145,22 +151,35 @@ def _unlocked(connection: Connection, clock: Clock, session: Session, because: B
 
 def _proven_late(connection: Connection, session: Session, because: Because) -> Change:
     """The lock did open, and the hold has been released: a person decides, and the device waits for that."""
-    other = repository.on_device(connection, session.device_id)
     detail = f"opened for session {session.id} after its hold was released"
-    devices.open_alert(connection, session.device_id, "unlocked_after_release", detail, because.now_ms)
-    if other is None:
-        devices.set_service(
-            connection, session.device_id, Service.HELD, actor="rule:late_proof", why=detail, now_ms=because.now_ms
-        )
+    _stands_open(connection, session, because, UNLOCKED_AFTER_RELEASE, detail)
     return advance(
         connection,
         session,
         Event.UNLOCKED,
         because,
-        reason="unlocked_after_release",
+        reason=UNLOCKED_AFTER_RELEASE,
         started_at_ms=because.at_ms,
         last_evidence_at_ms=because.at_ms,
     )
+
+
+def _over_at_ms(session: Session) -> int:
+    """Return when a closed session was over: when its lock was shut or a person said so, not only until when it costs.
+
+    What opened before was its rider's, however late the word of it. What opened after it, as by the second of two
+    presses on a paused bike, is nobody's. Civil time, as the evidence's own.
+    """
+    return max(session.ended_at_ms or 0, session.last_evidence_at_ms or 0)
+
+
+def _stands_open(connection: Connection, session: Session, because: Because, kind: str, detail: str) -> None:
+    """Tell people, and hold the device unless it is somebody else's by now: for this session it opened too late."""
+    devices.open_alert(connection, session.device_id, kind, detail, because.now_ms)
+    if repository.on_device(connection, session.device_id) is None:
+        devices.set_service(
+            connection, session.device_id, Service.HELD, actor="rule:late_proof", why=detail, now_ms=because.now_ms
+        )
 
 
 def _stayed_shut(connection: Connection, session: Session, because: Because, reason: str) -> tuple[Change, ...]:

@@ -27,6 +27,7 @@ TABLE: Final[dict[str, Cost]] = {
     "label_far": Cost(120, "its label may be on another thing"),
     "lock_unconfirmed": Cost(110, "a rider waits to know what it cost"),
     "past_cap": Cost(110, "nobody has it, and nobody else can"),
+    "opened_after_end": Cost(110, "it stands open"),
     "unlocked_after_release": Cost(110, "it stands open"),
     "battery_low": Cost(100, "it is about to be lost to riders, and to be hard to find"),
     "battery_forecast": Cost(80, "it is lost to riders tomorrow"),

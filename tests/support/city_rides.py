@@ -184,7 +184,7 @@ class RiddenCity(City):
             for device in self.bodies.values()
             for back, order in enumerate(reversed(device.orders))
             if order.action == Action.UNLOCK
-            and self.model.cases[str(order.session_id)].state in {"unknown", "not_unlocked", "paused"}
+            and self.model.cases[str(order.session_id)].state in {"unknown", "not_unlocked", "paused", "closed"}
         ]
 
     @precondition(lambda self: self.late())

@@ -221,6 +221,8 @@ class Model:
                 if self.listening(case.thing) is None:
                     self._serve(case.thing, "held", word.now_ms)
                 case.state, case.began, case.used, case.why = "review", at, at, "late proof"
+            case "closed" if at > (case.over or 0) and self.listening(case.thing) is None:
+                self._serve(case.thing, "held", word.now_ms)  # nobody's, and open
             case _:
                 pass
 
@@ -243,7 +245,7 @@ class Model:
             self._close(case, at, "ridden", word, shut=True)
         elif case.state == "locking":
             ran_on = (case.used or 0) > (case.pressed or 0)
-            self._close(case, at if ran_on else min(at, case.pressed or at), "ridden", word, shut=True)
+            self._close(case, at if ran_on else min(at, case.pressed or at), "ridden", word, shut=True, over=at)
         elif case.state == "review" and case.why in {"lock", "cap"}:
             if self.things[case.thing].held_for is case:
                 self._serve(case.thing, "ready", word.now_ms)
@@ -255,9 +257,10 @@ class Model:
     # -- The end
 
     def _close(
-        self, case: Case, stop: int, outcome: str, word: Word, *, shut: bool = False, free: bool = False
+        self, case: Case, stop: int, outcome: str, word: Word, *, shut: bool = False, free: bool = False, over: int = 0
     ) -> None:
         case.ended = stop if case.began is None or free else max(case.began, stop)
+        case.over = max(case.ended, over)
         fare = 0 if case.began is None or free else price_of(case.terms, case.began, case.ended)
         if shut and case.began is not None and case.ended - case.began <= case.terms.grace_s * 1000:
             here = case.place is None or word.place is None or case.place == word.place
@@ -316,7 +319,7 @@ class Model:
             return False
         proven = min(case.used or 0, self.civil(now_ms) if case.pressed is None else case.pressed)
         here = Word(case.thing, "", None, now_ms, now_ms)
-        self._close(case, proven, "ended_by_operator", here)
+        self._close(case, proven, "ended_by_operator", here, over=self.civil(now_ms))
         return True
 
     def decided(self, case_id: str, end: int | None, now_ms: int) -> bool:

@@ -96,6 +96,7 @@ class Case:
     pressed: int | None = None
     used: int | None = None
     ended: int | None = None
+    over: int | None = None  # what opens after that is nobody's; what it costs may have ended before
     hold: str = "open"
     outcome: str | None = None
     fare: int = 0

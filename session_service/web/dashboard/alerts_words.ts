@@ -20,6 +20,7 @@ const WORDS: Record<string, string> = {
   battery_forecast: "Its battery will be empty soon",
   lock_unconfirmed: "Finished, and the lock did not confirm",
   past_cap: "A ride without an end",
+  opened_after_end: "It opened after its session had ended",
   unlocked_after_release: "It opened after the rider was let off",
   another_one_opened: "A rider says that another one opened",
   did_not_open: "A rider says that it did not open",
@@ -36,7 +37,7 @@ const WORDS: Record<string, string> = {
 // Kinds that need somebody on the spot, the costliest first: session_service/visits/scoring.py.
 export const VISIT_KINDS: readonly string[] = [
   "occupied", "tampered", "label_wrong_device", "label_two_places", "cloned_identity", "jammed", "label_far",
-  "lock_unconfirmed", "past_cap", "unlocked_after_release", "battery_low", "battery_forecast", "site_down", "silent",
+  "lock_unconfirmed", "past_cap", "opened_after_end", "unlocked_after_release", "battery_low", "battery_forecast", "site_down", "silent",
   "certificate_expired", "command_keys", "another_one_opened", "did_not_open", "broken", "undone", "held_too_long",
   "cleaning_overdue",
 ];

@@ -46,6 +46,18 @@ class Fault:
 
 FAULTS: Final = (
     Fault(
+        "what opens after the end stands open unseen",
+        EVIDENCE,
+        "if state is SessionState.CLOSED and because.at_ms > _over_at_ms(session):",
+        "if False:",
+    ),
+    Fault(
+        "a late word of an unlock before the end holds the device",
+        EVIDENCE,
+        "because.at_ms > _over_at_ms(session)",
+        "_over_at_ms(session)",
+    ),
+    Fault(
         "hold not released when the lock jams",
         MOVES,
         "    ledger.release_hold(connection, session.hold_id, kind=kind, at_ms=because.at_ms)\n",

@@ -514,3 +514,49 @@ def test_a_second_start_is_refused_and_sets_nothing_aside(
         street.start(other, bike)
     assert dump(street) == before
     assert len(street.rows("hold")) == 1
+
+
+# -- a press too many: what opens for a session that is over stands open with nobody
+
+
+def paused_with_two_presses(street: Street, rider: RiderIdentity, bike: Device) -> str:
+    """Return a session that was paused and shut, and is asked to go on twice before the bike says anything."""
+    session_id = opened(street, rider, bike)
+    later(street, 5 * MIN_MS, bike)
+    street.pause(rider, session_id)
+    shut(street, bike)
+    for _ in range(2):
+        street.send(bike, street.resume(rider, session_id))
+    later(street, 1_000, bike)
+    return session_id
+
+
+def test_a_second_press_that_opens_after_the_end_is_an_alert_and_holds_the_device(
+    street: Street, rider: RiderIdentity, bike: Device
+) -> None:
+    session_id = paused_with_two_presses(street, rider, bike)
+    street.reply(bike, order=bike.orders[-2])
+    street.deliver(bike)
+    shut(street, bike)
+    assert (paid(street, session_id)[0], street.service(bike)) == ("closed", "ready")
+    later(street, 1_000, bike)
+    street.reply(bike)
+    street.deliver(bike)
+    assert paid(street, session_id) == ("closed", "ridden", "posted", 160)
+    assert (street.service(bike), street.alerts(bike)) == ("held", {"opened_after_end"})
+
+
+def test_a_late_word_of_an_unlock_before_the_end_is_nobodys_alert(
+    street: Street, rider: RiderIdentity, bike: Device
+) -> None:
+    session_id = paused_with_two_presses(street, rider, bike)
+    street.reply(bike, order=bike.orders[-2])
+    street.deliver(bike)
+    street.reply(bike)
+    street.clock.tick(1_000)
+    street.unit(street.sessions.end_by_operator, session_id, OPERATOR)
+    before = paid(street, session_id)
+    street.deliver(bike)
+    assert before[0] == "closed"
+    assert paid(street, session_id) == before
+    assert (street.service(bike), street.alerts(bike)) == ("ready", set())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -18,7 +19,7 @@ from device_agent.inbox import Inbox
 from device_agent.journal import SqliteJournal
 from device_agent.keys import KeySigner, load_command_keys, open_report_key
 from device_agent.link import Address, MqttLink
-from device_agent.ports import Clock, LockDriver
+from device_agent.ports import Clock, LockDriver, Vitals
 from device_agent.renewal import RenewalWatch, Renewing
 from device_agent.runner import Runner
 from device_agent.settings import LoadedSettings
@@ -54,7 +55,7 @@ def release(settings: LoadedSettings) -> None:
 
 
 def make_driver(settings: LoadedSettings, clock: Clock) -> LockDriver:
-    """Return the lock driver that the settings name.
+    """Return the lock driver that the settings name, with the senses that they name.
 
     Raises:
         SettingsError: there is none of that name, or its options are wrong; with the line.
@@ -69,10 +70,28 @@ def make_driver(settings: LoadedSettings, clock: Clock) -> LockDriver:
         max_drive_ms=lock.max_drive_ms,
     )
     try:
-        return load(lock.driver, wanted)
+        return _with_senses(load(lock.driver, wanted), settings, clock)
     except WiringError as error:
         text = settings.file.read_text(encoding="utf-8")
         raise SettingsError(settings.file, with_line(text, str(error))) from error
+
+
+def make_vitals(driver: LockDriver, settings: LoadedSettings) -> Callable[[], Vitals]:
+    """Return what reads the device's signal and temperature: its senses, and what every Linux tells."""
+    if settings.senses is None:
+        return LinuxVitals()
+    from device_agent.senses.body import SensedLock  # noqa: PLC0415 - as below
+
+    return partial(driver.vitals, LinuxVitals()) if isinstance(driver, SensedLock) else LinuxVitals()
+
+
+def _with_senses(lock: LockDriver, settings: LoadedSettings, clock: Clock) -> LockDriver:
+    if settings.senses is None:
+        return lock
+    from device_agent.senses.loading import World, sensed  # noqa: PLC0415 - memory for those who have senses
+
+    time_of_day = SystemClock(settings.values.boot_id).time_of_day
+    return sensed(lock, settings.senses, World(clock=clock, time_of_day=time_of_day, path=settings.path))
 
 
 def make_address(settings: LoadedSettings) -> Address:
@@ -116,7 +135,7 @@ def _work(settings: LoadedSettings, journal: SqliteJournal) -> None:
             journal=journal,
             link=link,
             signer=signer,
-            vitals=LinuxVitals(),
+            vitals=make_vitals(driver, settings),
             restart=lambda: runner.when_at_rest(runner.stop),  # an order may have come while the outcome was written
         )
         device = Device(values.device, find_key, ports, settings.limits, config_revision=values.config_revision)

@@ -38,10 +38,11 @@ def check_all(settings: LoadedSettings) -> list[Finding]:
         "command keys": _command_keys,
         "certificate": _certificate,
         "journal": _journal,
+        "time": _time,
         "lock driver": _driver,
         "broker": _broker,
     }
-    return [_find(name, check, settings) for name, check in checks.items()]
+    return [*(_find(name, check, settings) for name, check in checks.items()), *_senses(settings)]
 
 
 def _find(name: str, check: Callable[[LoadedSettings], str], settings: LoadedSettings) -> Finding:
@@ -84,6 +85,23 @@ def _journal(settings: LoadedSettings) -> str:
         journal.close()
     waiting = snapshot.last_seq - snapshot.acked_through
     return f"{snapshot.journal_id}, newest report {snapshot.last_seq}, {waiting} wait for an acknowledgement"
+
+
+def _time(settings: LoadedSettings) -> str:
+    from device_agent.senses.checks import in_words  # noqa: PLC0415 - as below
+
+    return in_words(SystemClock(settings.values.boot_id).time_of_day())
+
+
+def _senses(settings: LoadedSettings) -> list[Finding]:
+    if settings.senses is None:
+        return []
+    from device_agent.senses.checks import ask_all  # noqa: PLC0415 - for devices that have senses
+    from device_agent.senses.loading import World  # noqa: PLC0415
+
+    clock = SystemClock(settings.values.boot_id)
+    world = World(clock=clock, time_of_day=clock.time_of_day, path=settings.path)
+    return [Finding(said.name, said.good, said.words) for said in ask_all(settings.senses, world)]
 
 
 def _driver(settings: LoadedSettings) -> str:

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Struct
@@ -18,6 +18,9 @@ from device_agent.errors import SettingsError
 from device_agent.identity import Identity
 from device_agent.journal_file import Synchronous
 from device_agent.toml_lines import in_words, with_line
+
+if TYPE_CHECKING:
+    from device_agent.senses.settings import SensesSettings
 
 DEFAULTS: Final = Limits()
 
@@ -43,6 +46,9 @@ url = "https://unlatch.example.org"
 [lock]
 driver = "memory"                         # or solenoid, motor, servo, strike: docs/drivers.md has each one's lines
 kind = "bike"
+
+# [senses.battery]                        # and temperature, signal, position, tamper, lamp, buzzer, display:
+# source = "power_supply"                 # docs/senses.md has each one
 """
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
@@ -114,6 +120,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         config_revision: of the configuration that the command keys are; the journal may hold a newer one.
         report_key_pkcs11: where the report key is, as a URI (RFC 7512), instead of ``report_key_file``.
         service: without it certificates are not renewed.
+        senses: see ``LoadedSettings.senses``.
         boot_id: replaces the kernel's, for tests only.
     """
 
@@ -127,16 +134,22 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     service: ServiceSettings | None = None
     journal: JournalSettings = JournalSettings()
     lock: LockSettings = LockSettings()
+    senses: dict[str, Any] = {}
     heartbeat_interval_ms: Annotated[int, Meta(ge=100)] = DEFAULTS.heartbeat_interval_ms
     boot_id: Id | None = None
 
 
 class LoadedSettings:
-    """Settings and the file they come from, which relative paths are relative to."""
+    """Settings and the file they come from, which relative paths are relative to.
 
-    def __init__(self, file: Path, values: Settings) -> None:
+    Attributes:
+        senses: those that the device has beside its lock's, ``None`` for none.
+    """
+
+    def __init__(self, file: Path, values: Settings, senses: SensesSettings | None = None) -> None:
         self.file = file
         self.values = values
+        self.senses = senses
 
     def path(self, name: str) -> Path:
         """Return a path of the settings, made absolute."""
@@ -180,9 +193,9 @@ def load(file: Path) -> LoadedSettings:
     except msgspec.ValidationError as error:
         words = with_line(text, in_words(error))
         raise SettingsError(file, f"{words}; an example is in: unlatch-agent run --help") from error
-    for problem in (*_wrong_keys(values), *_wrong_tls(values.broker)):
+    for problem in _wrong(values):
         raise SettingsError(file, with_line(text, problem))
-    return LoadedSettings(file, values)
+    return LoadedSettings(file, values, _senses(file, text, values) if values.senses else None)
 
 
 def is_loopback(host: str) -> bool:
@@ -191,6 +204,24 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _senses(file: Path, text: str, values: Settings) -> SensesSettings:
+    from device_agent.senses import settings as senses  # noqa: PLC0415 - memory for those who have senses
+
+    try:
+        chosen = msgspec.convert(values.senses, senses.SensesSettings)
+    except msgspec.ValidationError as error:
+        words = with_line(text, in_words(error, "senses"))
+        raise SettingsError(file, f"{words}; docs/senses.md has an example for each sense") from error
+    for problem in senses.wrong(chosen, values.lock.options):
+        raise SettingsError(file, with_line(text, problem))
+    return chosen
+
+
+def _wrong(values: Settings) -> Iterator[str]:
+    yield from _wrong_keys(values)
+    yield from _wrong_tls(values.broker)
 
 
 def _wrong_keys(values: Settings) -> Iterator[str]:

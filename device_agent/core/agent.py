@@ -102,7 +102,7 @@ class Agent:
         parts = (self._commands, self._senses, self._reporter, self._heartbeats)
         return min((due for due in (part.due_ms() for part in parts) if due is not None), default=None)
 
-    def _dispatch(self, event: ev.Event, now_ms: int) -> list[Effect]:  # noqa: C901, PLR0911 - an arm an event
+    def _dispatch(self, event: ev.Event, now_ms: int) -> list[Effect]:  # noqa: C901 - an arm an event
         match event:
             case ev.MessageArrived():
                 return self._on_message(event, now_ms)
@@ -111,10 +111,10 @@ class Agent:
             case ev.SaveFailed():
                 return self._on_save_failed(event, now_ms)
             case ev.SensorsChanged():
-                return self._on_sensors(event.status, event.cause, now_ms)
+                self._on_sensors(event.status, event.cause, now_ms, event.fault)
             case ev.DriveEnded():
                 if not self._commands.drive_ended(event, now_ms):
-                    return self._on_sensors(event.status, Cause.UNKNOWN, now_ms)
+                    self._on_sensors(event.status, Cause.UNKNOWN, now_ms)
             case ev.DriveTooLate():
                 self._commands.drive_too_late(event.command_id, now_ms)
             case ev.SelfTested():
@@ -191,12 +191,13 @@ class Agent:
                 self._commands.intent_failed(record, now_ms)
         return self._complaints.about("journal_failed", event.detail, now_ms)
 
-    def _on_sensors(self, status: Status, cause: Cause, now_ms: int) -> list[Effect]:
+    def _on_sensors(self, status: Status, cause: Cause, now_ms: int, fault: Fault | None = None) -> None:
         if self._commands.driving:
             self._senses.take(status)
         else:
             self._senses.observe(status, cause, now_ms)
-        return []
+        if fault is not None:
+            self._reporter.report(FaultReport(fault=fault), Weight.TELEMETRY, now_ms)
 
     def _on_self_tested(self, event: ev.SelfTested, now_ms: int) -> None:
         if event.status is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from broker.contract.codes import Action, Cause
+from broker.contract.codes import Action, Cause, Fault
 from broker.contract.messages import Status
 from broker.contract.topics import Channel
 from device_agent.core.records import CommandRecord
@@ -83,10 +83,16 @@ class DriveTooLate:
 
 @dataclass(frozen=True, slots=True)
 class SensorsChanged:
-    """The senses differ from before. ``cause`` is the driver's view of a moved bolt."""
+    """The senses differ from before.
+
+    Attributes:
+        cause: the driver's view of a moved bolt.
+        fault: what a sense noticed that has no place in a status, such as an opened case; told once.
+    """
 
     status: Status
     cause: Cause = Cause.UNKNOWN
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,7 +226,7 @@ def test_a_second_agent_on_the_same_journal_is_refused(program: Program, service
 
 def test_selftest_says_what_is_there_and_what_is_not(program: Program, own_mosquitto: Mosquitto) -> None:
     good = program.ask("selftest")
-    assert (good.returncode, good.stdout.count("ok  ")) == (0, 6), good
+    assert (good.returncode, good.stdout.count("ok  ")) == (0, 7), good
     own_mosquitto.stop()
     (program.directory / "report_key.pem").chmod(0o644)
     bad = program.ask("selftest")

@@ -38,6 +38,7 @@ bench-web: setup ## measure the riders' pages on a slow phone, with Lighthouse, 
 soak: setup ## check the rules with many more histories, plant faults in them, and replay TRIPS=DIR, a folder of real trips
 	UNLATCH_RULES_BATCHES=100 UNLATCH_RULES_FIRST=1000 $(PYTEST) tests/session_service/sessions/test_rules_machine.py
 	$(BIN)/python -m tests.session_service.sessions.planted_faults
+	UNLATCH_EVERY_POINT=1 $(PYTEST) tests/device_agent/drivers/test_killed_agent.py
 	UNLATCH_EVERY_DATABASE=1 $(PYTEST) tests/session_service/web tests/session_service/riders tests/session_service/test_*.py \
 	  tests/end_to_end/test_faults.py tests/end_to_end/test_demo.py tests/end_to_end/test_replay.py \
 	  tests/browser/test_dashboard_fleet.py tests/browser/test_dashboard_replay.py tests/browser/test_dashboard_device.py \

@@ -1,4 +1,6 @@
-"""Where a secret comes from, and whether it is one: from the environment, a file that it names, or the secrets' folder.
+"""Where a secret comes from, and whether it is one.
+
+It comes from the environment, a file that it names, what the service manager hands over, or the secrets' folder.
 
 Nothing here ever repeats a secret, not even a bad one: what it raises names the place and the next step.
 """
@@ -18,8 +20,17 @@ MIN_DIFFERENT: Final = 8  # of 32 random hexadecimal digits, fewer than this is 
 PLACEHOLDERS: Final = ("changeme", "change-me", "change_me", "password", "default", "example", "insecure", "replace")
 
 
+def place_of(name: str, folder: Path, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where the secret ``name`` is: among systemd's credentials, if it is one of them, or else in ``folder``.
+
+    systemd names the folder of what `LoadCredential=` has given to a service (systemd.exec(5), "Credentials").
+    """
+    given = Path(environment.get("CREDENTIALS_DIRECTORY", "/nonexistent"), name)
+    return given if given.exists() else folder / name
+
+
 def read_secret(name: str, folder: Path, environment: Mapping[str, str] = os.environ) -> str:
-    """Return the secret that ``folder`` keeps as the file ``name``, unless the environment says otherwise.
+    """Return the secret that ``place_of`` has as the file ``name``, unless the environment says otherwise.
 
     For ``token-secret`` that is ``UNLATCH_TOKEN_SECRET``, the secret itself, or ``UNLATCH_TOKEN_SECRET_FILE``, a path,
     as container platforms mount them. Whoever may look into ``/proc`` sees the former, so a file is better.
@@ -34,7 +45,7 @@ def read_secret(name: str, folder: Path, environment: Mapping[str, str] = os.env
         msg = f"{variable} and {variable}_FILE are both set. Keep one of them."
         raise SetupError(msg)
     if text is None:
-        place = Path(path) if path is not None else folder / name
+        place = Path(path) if path is not None else place_of(name, folder, environment)
         text, source = _read_file(place, named=path is not None, variable=variable), str(place)
     else:
         source = variable

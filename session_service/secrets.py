@@ -14,7 +14,7 @@ from session_service import keyring
 from session_service.clock import CROCKFORD
 from session_service.errors import SetupError
 from session_service.keyring import FIRST_KEY, FOLDER, KEYRING, KeyEntry, Keyring, KeyState
-from session_service.secret_text import ensure_private, read_secret
+from session_service.secret_text import ensure_private, place_of, read_secret
 
 LABEL_KEY: Final = "label-key-{}"  # one file a key id; the last in order is the current one
 TOKEN_SECRET: Final = "token-secret"  # noqa: S105 - the file's name
@@ -128,7 +128,7 @@ def make_secrets(folder: Path) -> list[Path]:
     }
     if (folder / FOLDER / KEYRING).exists():
         del wanted[FIRST_KEY]  # it may be gone for good: lost keys are deleted
-    made = [folder / name for name in wanted if not (folder / name).exists()]
+    made = [folder / name for name in wanted if not place_of(name, folder).exists()]
     for path in made:
         path.touch(mode=0o600)
         path.write_text(wanted[path.name]())

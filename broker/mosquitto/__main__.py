@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
+import threading
 from pathlib import Path
 
-from broker.mosquitto.access import Access, reload_by_pid_file
+from broker.mosquitto.access import Access
 from broker.mosquitto.errors import MosquittoError
 from broker.mosquitto.files import Certificates, write_configuration
+from broker.mosquitto.watch import Watch
 
 EXAMPLE = """\
 example:
   python -m broker.mosquitto configure /var/lib/unlatch/broker --pki /etc/unlatch/secrets/pki --address 0.0.0.0
   (cd /var/lib/unlatch/broker && mosquitto -c mosquitto.conf)
-  python -m broker.mosquitto reload /var/lib/unlatch/broker --pki /etc/unlatch/secrets/pki
+  python -m broker.mosquitto follow /var/lib/unlatch/broker --pki /etc/unlatch/secrets/pki
 """
 
 
@@ -25,8 +28,10 @@ def main(words: list[str] | None = None) -> int:
     try:
         if asked.command == "configure":
             _configure(asked, certificates)
+        elif asked.command == "reload":
+            Access(asked.directory).reload_by_pid_file(certificates.revoked_devices())
         else:
-            reload_by_pid_file(asked.directory, certificates.revoked_devices())
+            _follow(asked.directory, certificates)
     except (MosquittoError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command line speaks to people
         return 1
@@ -36,6 +41,14 @@ def main(words: list[str] | None = None) -> int:
 def _configure(asked: argparse.Namespace, certificates: Certificates) -> None:
     write_configuration(asked.directory, address=asked.address, port=asked.port, certificates=certificates)
     Access(asked.directory).write(certificates.revoked_devices())
+
+
+def _follow(directory: Path, certificates: Certificates) -> None:
+    """Put what is there in force, and then whatever changes, until a signal ends the process."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    access = Access(directory)
+    Watch(certificates, (), lambda: access.reload_by_pid_file(certificates.revoked_devices()))
+    threading.Event().wait()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,7 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     configure = commands.add_parser("configure", help="write the files that Mosquitto is started with")
     again = commands.add_parser("reload", help="put revocations and a renewed certificate in force")
-    for command in (configure, again):
+    follow = commands.add_parser("follow", help="do that within seconds of every change, until it is told to stop")
+    for command in (configure, again, follow):
         command.add_argument("directory", type=Path, help="the broker's own directory, in which it is started")
         command.add_argument("--pki", type=Path, required=True, help="folder of the certificates: SECRETS_DIR/pki")
     configure.add_argument("--address", default="127.0.0.1", help="to listen on (default: %(default)s)")

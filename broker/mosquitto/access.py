@@ -56,6 +56,20 @@ class Access:
             self._cut(device)
             self._to_cut.discard(device)
 
+    def reload_by_pid_file(self, revoked: set[str]) -> None:
+        """Do as ``reload`` for a broker that somebody else has started, such as a service manager.
+
+        Raises:
+            MosquittoError: there is none, or it did not read its files again.
+        """
+        path = self._directory / PID_FILE
+        try:
+            pid = int(path.read_text())
+        except (OSError, ValueError) as error:
+            msg = f"no broker runs in {self._directory} ({error}); name the directory that it was started in"
+            raise MosquittoError(msg) from error
+        self.reload(revoked, pid, lambda: Path(f"/proc/{pid}").exists())
+
     def wait(self, running: Callable[[], bool]) -> bool:
         """Wait until the broker works by the list last written; ``False``: it ended, or did not in time."""
         for _ in range(_POLLS):
@@ -76,21 +90,6 @@ class Access:
         except OSError as error:
             msg = f"device {device} may say and hear nothing any more, but its connection could not be ended ({error})"
             raise MosquittoError(msg) from error
-
-
-def reload_by_pid_file(directory: Path, revoked: set[str]) -> None:
-    """Do as ``Access.reload`` for a broker that somebody else has started, such as a service manager.
-
-    Raises:
-        MosquittoError: there is none, or it did not read its files again.
-    """
-    path = directory / PID_FILE
-    try:
-        pid = int(path.read_text())
-    except (OSError, ValueError) as error:
-        msg = f"no broker runs in {directory} ({error}); name the directory that it was started in"
-        raise MosquittoError(msg) from error
-    Access(directory).reload(revoked, pid, lambda: Path(f"/proc/{pid}").exists())
 
 
 def _hang_up(pid: int) -> None:

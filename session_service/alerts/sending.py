@@ -20,7 +20,7 @@ from session_service.clock import Clock
 from session_service.database import Database
 from session_service.errors import SetupError
 from session_service.metrics import NOTICES, NOTICES_WAITING
-from session_service.secret_text import ensure_private, read_secret
+from session_service.secret_text import ensure_private, place_of, read_secret
 from session_service.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def _webhook_secret(settings: Settings) -> bytes:
 
 def _smtp_password(settings: Settings) -> str:
     """Return what the mail server gave us; it is not ours to say that it is too short."""
-    path = settings.secrets_dir / SMTP_PASSWORD
+    path = place_of(SMTP_PASSWORD, settings.secrets_dir)
     try:
         ensure_private(path)
         return path.read_text().strip()

@@ -19,6 +19,7 @@ from session_service.settings import Settings
 
 BROKER_S: Final = 3.0  # a broker in the same city answers within 0.1 s
 OTHERS: Final = 0o077  # the mode bits of everybody but the owner
+PASSING: Final = 0o010  # the broker's user may go through a folder of ours to the certificates
 
 
 def add_to(commands: Commands) -> None:
@@ -72,7 +73,7 @@ def _secrets(settings: Settings) -> str:
     load_secrets(settings.secrets_dir)
     later_keys = (settings.secrets_dir / keyring.FOLDER).glob("*")
     for path in (settings.secrets_dir, *sorted(settings.secrets_dir.iterdir()), *sorted(later_keys)):
-        if path.stat().st_mode & OTHERS:
+        if path.stat().st_mode & (OTHERS & ~PASSING if path.is_dir() else OTHERS):
             msg = f"Others can read {path}. Close it to them: chmod go= {path}"
             raise SetupError(msg)
     return str(settings.secrets_dir)

@@ -156,8 +156,11 @@ def key_path_of(folder: Path, name: str) -> Path:
 
 
 def _keep(folder: Path, name: str, made: Identity) -> list[Path]:
-    """Write the key, then the certificate: what has a certificate has its key."""
-    write(key_path_of(folder, name), made.key_pem, 0o600)
+    """Write the key, then the certificate: what has a certificate has its key.
+
+    The broker may have a user of its own, who is in the folder's group.
+    """
+    write(key_path_of(folder, name), made.key_pem, 0o640 if name == BROKER else 0o600)
     write(path_of(folder, name), made.certificate_pem, 0o644)
     return [path_of(folder, name), key_path_of(folder, name)]
 

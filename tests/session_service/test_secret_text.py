@@ -38,6 +38,20 @@ def test_the_service_reads_them_so(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert load_secrets(folder).webhook_secret == GOOD
 
 
+def test_what_the_service_manager_hands_over_comes_before_the_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "token-secret").write_text(OTHER)
+    (tmp_path / "token-secret").chmod(0o400)
+    given = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert read_secret("token-secret", folder, given) == OTHER
+    assert read_secret("payment-api-key", folder, given) == (folder / "payment-api-key").read_text()
+
+
+def test_what_is_handed_over_is_not_made_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "token-secret").rename(tmp_path / "token-secret")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert make_secrets(folder) == []
+
+
 def test_one_that_is_set_twice_is_refused(folder: Path) -> None:
     environment = {"UNLATCH_TOKEN_SECRET": GOOD, "UNLATCH_TOKEN_SECRET_FILE": "/x"}
     with pytest.raises(SetupError, match="both set"):

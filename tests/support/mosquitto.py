@@ -8,7 +8,7 @@ import ssl
 import threading
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from paho.mqtt.client import Client as PahoClient
 from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from broker.mosquitto.supervisor import Mosquitto
+from broker.mosquitto.files import Certificates
 from tests.support.cell import Cell
 
 TIMEOUT_S: Final = 10.0  # everything here takes milliseconds; a loaded machine may stall for seconds
@@ -43,6 +43,17 @@ class Refused(Exception):  # noqa: N818  # a word of MQTT: connection refused
     """The broker did not let the client in."""
 
 
+class Reachable(Protocol):
+    """As much of a broker as its clients want to know."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def certificates(self) -> Certificates: ...
+
+
 class Client:
     """One connection; each call returns when the broker has answered it.
 
@@ -51,7 +62,7 @@ class Client:
 
     def __init__(
         self,
-        broker: Mosquitto,
+        broker: Reachable,
         name: str,
         *,
         tls: ssl.SSLContext | None = None,
@@ -167,7 +178,7 @@ class Client:
         self._heard.put(Heard(message.topic, bytes(message.payload), message.retain))
 
 
-def _certified(broker: Mosquitto, name: str) -> ssl.SSLContext:
+def _certified(broker: Reachable, name: str) -> ssl.SSLContext:
     return Cell(broker.certificates.ca.parent).client(name).context()
 
 

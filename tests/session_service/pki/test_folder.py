@@ -29,7 +29,7 @@ def test_everything_is_there_and_keys_are_the_owners_alone(pki: Path) -> None:
         "ca.pem": 0o644,
         "ca-key.pem": 0o600,
         "broker.pem": 0o644,
-        "broker-key.pem": 0o600,
+        "broker-key.pem": 0o640,
         "service.pem": 0o644,
         "service-key.pem": 0o600,
         "crl.pem": 0o644,

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
+from sqlalchemy import Connection
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -20,7 +21,6 @@ from session_service.alerts.rounds import Rounds
 from session_service.alerts.sending import Sender
 from session_service.approvals.endpoints import router as approvals_router
 from session_service.bodies import BODY_MAX_BYTES, BoundedBodies
-from session_service.clock import Clock
 from session_service.commands.endpoints import router as commands_router
 from session_service.context import Context
 from session_service.database import Database
@@ -40,6 +40,7 @@ from session_service.ledger.payments import SandboxProvider
 from session_service.ledger.refunding import Refunding
 from session_service.limits.counting import Limits
 from session_service.limits.middleware import Limited
+from session_service.neighbours import Neighbours, one_after_the_other
 from session_service.openapi import complete
 from session_service.operators.desk import Desk
 from session_service.operators.endpoints import router as operators_router
@@ -61,7 +62,7 @@ from session_service.sessions.live import Live
 from session_service.sessions.ops import router as ops_sessions_router
 from session_service.sessions.scans import router as scans_router
 from session_service.sessions.service import Sessions
-from session_service.settings import Settings
+from session_service.settings import Settings, clock_of
 from session_service.sweeper import Sweeper
 from session_service.telemetry.endpoints import router as telemetry_router
 from session_service.telemetry.gatherer import Gatherer
@@ -175,7 +176,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     secrets: Secrets = app.state.secrets
     parts: Parts = app.state.parts
     database = parts.database(settings.database_url)
-    clock = Clock(settings.civil_speed, settings.civil_start_ms)
+    clock = clock_of(settings)
+    neighbours = Neighbours(settings.database_url, clock)
     context = Context(settings, secrets, clock, database)
     dispatcher = parts.dispatcher(database, clock, secrets)
     live = Live()
@@ -184,7 +186,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     sessions = Sessions(settings, clock, keys, presence)
     gatherer = Gatherer()
     gateway = parts.gateway(settings, clock, database, dispatcher, live, gatherer)
-    keeper = Keeper(Kept.of(settings), clock, database, gatherer)
+    keeper = Keeper(Kept.of(settings), clock, database, gatherer, neighbours.leads)
     sweeper = Sweeper(context, sessions, dispatcher, gateway)
     app.state.context, app.state.dispatcher, app.state.live = context, dispatcher, live
     app.state.label_keys, app.state.presence = keys, presence
@@ -193,16 +195,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.watch = watch = Watch(database, clock)
     app.state.payments = SandboxProvider(settings.payment_url, secrets.payment_api_key, secrets.webhook_secret)
     await _prepare(database, context)
-    configurations = Configurations(database, clock, secrets, dispatcher)
+    configurations = Configurations(database, clock, secrets, dispatcher, neighbours.leads)
     rounds, sender = Rounds(database, clock, settings, old_notes), Sender(database, clock, settings)
     refunding = Refunding(database, clock, app.state.payments, settings)
     adding = totals.Totals(database, settings.time_zone)
-    tasks = [
-        asyncio.create_task(part.run())
-        for part in (gateway, sweeper, configurations, refunding, rounds, sender, watch, keeper, adding)
-    ]
+    once = [part.run for part in (sweeper, refunding, rounds, sender, adding)]
+    once = [*neighbours.runs(once, database=database, live=live, watch=watch, gateway=gateway)]
+    runs = [gateway.run, sweeper.note, configurations.run, watch.run, keeper.run, *once]
+    tasks = [asyncio.create_task(run()) for run in runs]
     for task in tasks:
         task.add_done_callback(_report_death)
+    await neighbours.joined()
     try:
         yield
     finally:
@@ -221,9 +224,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _prepare(database: Database, context: Context) -> None:
     currency = context.settings.currency
-    await database.write(lambda c: ledger.ensure_accounts(c, currency))
-    await database.write(lambda c: totals.ensure_zone(c, context.settings.time_zone))
-    await database.write(lambda c: pricing.ensure_defaults(c, context.clock.now_ms(), currency))
+
+    def ensure(connection: Connection) -> None:
+        one_after_the_other(connection)
+        ledger.ensure_accounts(connection, currency)
+        totals.ensure_zone(connection, context.settings.time_zone)
+        pricing.ensure_defaults(connection, context.clock.now_ms(), currency)
+
+    await database.write(ensure)
 
 
 def _report_death(task: asyncio.Task[None]) -> None:

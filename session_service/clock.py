@@ -54,6 +54,35 @@ class Clock:
         return round(civil_span_ms / self.civil_speed)
 
 
+@dataclass(slots=True)
+class _Ahead:
+    """How far the database's clock is ahead of this machine's, in milliseconds."""
+
+    ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SharedClock(Clock):
+    """The clock of several instances: the database's, as it was last read (``instances.py``), carried on by our own.
+
+    A device's uptime is reckoned from the moment at which a heartbeat arrived at one of them (DESIGN 3).
+    """
+
+    _ahead: _Ahead = field(default_factory=_Ahead)
+
+    def now_ms(self) -> int:
+        """Return real time."""
+        return _now_ms() + self._ahead.ms
+
+    def civil_ms(self) -> int:
+        """Return civil time."""
+        return self.civil_of(self.now_ms())
+
+    def set(self, now_ms: int) -> None:
+        """Go by a clock that shows this now."""
+        self._ahead.ms = now_ms - _now_ms()
+
+
 def stopwatch_s() -> float:
     """Return seconds since some moment, for measuring how long things take."""
     return time.perf_counter()

@@ -42,6 +42,12 @@ ALERTS_ACTIVE: Final = Gauge("unlatch_alerts_active", "Alerts that last.", ["sev
 NOTICES: Final = Counter("unlatch_alert_notices_total", "Tries to send alerts on.", ["channel", "outcome"])
 NOTICES_WAITING: Final = Gauge("unlatch_alert_notices_waiting", "Notices of alerts that are still to be sent.")
 CONNECTED: Final = Gauge("unlatch_broker_connected", "1 while the gateway is connected to the broker.")
+INSTANCE_JOINED: Final = Gauge(
+    "unlatch_instance_joined", "Where there are several instances: 1 while this one is in touch with the others."
+)
+INSTANCE_LEADS: Final = Gauge(
+    "unlatch_instance_leads", "Where there are several instances: 1 on the one that does what is done once."
+)
 BACKLOG: Final = Gauge("unlatch_gateway_backlog", "Messages that wait to be handled.")
 TELEMETRY_STORED: Final = Counter("unlatch_telemetry_stored_total", "Heartbeats stored as telemetry.")
 TELEMETRY_DROPPED: Final = Counter(

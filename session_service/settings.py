@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from broker.contract.topics import INSTANCES_MAX, service_user
+from session_service.clock import Clock, SharedClock
 from session_service.errors import SetupError
 
 
@@ -210,6 +211,14 @@ class Settings(BaseSettings):
     def label_host(self) -> str:
         """The host that labels name, with its port if it is not the scheme's own."""
         return self.public_url.split("://", 1)[-1].rstrip("/").upper()
+
+
+def clock_of(settings: Settings) -> Clock:
+    """Return an installation's clock: a ``SharedClock`` where there are several instances."""
+    kind = SharedClock if settings.instance else Clock
+    if settings.civil_real_start_ms is None:
+        return kind(settings.civil_speed, settings.civil_start_ms)
+    return kind(settings.civil_speed, settings.civil_start_ms, settings.civil_real_start_ms)
 
 
 def load_settings(**overrides: object) -> Settings:

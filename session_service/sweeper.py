@@ -39,11 +39,14 @@ class Sweeper:
         self._gateway = gateway
 
     async def run(self) -> None:
-        """Sweep until cancelled."""
+        """Sweep until cancelled; of several instances one at a time does."""
+        await self._repeat(self.sweep, self._context.settings.sweep_every_ms / 1000)
+
+    async def note(self) -> None:
+        """Note until cancelled what this instance has sent, and count for its figures."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._repeat(self._dispatcher.note_sent, NOTE_EVERY_S))
             group.create_task(self._repeat(self._count, COUNT_EVERY_S))
-            group.create_task(self._repeat(self.sweep, self._context.settings.sweep_every_ms / 1000))
 
     async def _repeat(self, work: Callable[[], Awaitable[None]], every_s: float) -> None:
         while True:

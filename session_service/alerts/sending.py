@@ -44,20 +44,16 @@ class Sender:
         self._settings = settings
         self._secret = _webhook_secret(settings) if settings.alert_webhook_url else b""
         self._password = _smtp_password(settings) if settings.smtp_user else ""
-        self._client = httpx.AsyncClient(timeout=TIMEOUT_S)
         self._channels = notices.channels_of(settings)
 
     async def run(self) -> None:
         """Send until cancelled."""
-        try:
-            while True:
-                await asyncio.sleep(self._settings.alerts_every_ms / 1000)
-                try:
-                    await self.round()
-                except Exception:  # also a mistake of ours: it must not end all later rounds
-                    logger.exception("notices not sent, trying again in %d ms", self._settings.alerts_every_ms)
-        finally:
-            await self._client.aclose()
+        while True:
+            await asyncio.sleep(self._settings.alerts_every_ms / 1000)
+            try:
+                await self.round()
+            except Exception:  # also a mistake of ours: it must not end all later rounds
+                logger.exception("notices not sent, trying again in %d ms", self._settings.alerts_every_ms)
 
     async def round(self) -> None:
         """Tell what is new, and send what is due."""
@@ -88,7 +84,8 @@ class Sender:
             "Idempotency-Key": notice.id,
             SIGNATURE_HEADER: signature(self._secret, body, self._clock.now_ms() // 1000),
         }
-        answer = await self._client.post(self._settings.alert_webhook_url, content=body, headers=headers)
+        async with httpx.AsyncClient(timeout=TIMEOUT_S) as client:
+            answer = await client.post(self._settings.alert_webhook_url, content=body, headers=headers)
         answer.raise_for_status()
 
     def _mail(self, notice: AlertNotice) -> None:

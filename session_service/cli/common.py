@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from session_service import migrations
-from session_service.clock import Clock
 from session_service.database import Database, open_database
 from session_service.errors import SetupError
 from session_service.settings import Settings, load_settings
@@ -85,11 +84,6 @@ def settings_of(arguments: Namespace) -> Settings:
     named = {"database_url": "database", "http_host": "host", "http_port": "port"}
     given = {name: getattr(arguments, option, None) for name, option in named.items()}
     return load_settings(**{name: value for name, value in given.items() if value is not None})
-
-
-def clock_of(settings: Settings) -> Clock:
-    """Return the installation's clock."""
-    return Clock(settings.civil_speed, settings.civil_start_ms)
 
 
 def actor() -> str:

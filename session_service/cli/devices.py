@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from session_service.cli.common import Commands, actor, add_command, add_group, clock_of, read, say, settings_of, write
+from session_service.cli.common import Commands, actor, add_command, add_group, read, say, settings_of, write
 from session_service.cli.pki import has_authority, publish
 from session_service.devices import repository, service
 from session_service.devices.errors import UnknownDeviceError
@@ -24,6 +24,7 @@ from session_service.devices.service import By
 from session_service.errors import SetupError
 from session_service.keys import service as configurations
 from session_service.secrets import Secrets, load_secrets
+from session_service.settings import clock_of
 
 LIST_PAGE: Final = 1_000  # devices read at a time
 MAX_IMPORT_BYTES: Final = 64_000_000  # 100,000 devices; more are imported in parts

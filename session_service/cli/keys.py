@@ -12,14 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from broker.contract import keys
 from session_service import keyring
-from session_service.cli.common import Commands, actor, add_command, add_group, clock_of, read, say, settings_of
+from session_service.cli.common import Commands, actor, add_command, add_group, read, say, settings_of
 from session_service.clock import rfc3339
 from session_service.errors import SetupError
 from session_service.keyring import By, Keyring, KeyringError, KeyState
 from session_service.keys import service
 from session_service.keys.service import Standing
 from session_service.secrets import load_secrets
-from session_service.settings import Settings
+from session_service.settings import Settings, clock_of
 
 REASON: Final = "for the audit: why"
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from session_service.cli.common import Commands, actor, add_command, add_group, clock_of, read, say, settings_of, write
+from session_service.cli.common import Commands, actor, add_command, add_group, read, say, settings_of, write
 from session_service.cli.devices import find
 from session_service.devices import repository as devices
 from session_service.devices.repository import Wanted
@@ -25,7 +25,7 @@ from session_service.labels.schemas import KeysOut
 from session_service.labels.service import Printed, Printer
 from session_service.labels.sheet import SHEET_MAX_LABELS, Paper, SheetLabel, sheet_pdf
 from session_service.secrets import load_secrets
-from session_service.settings import LABEL_TEXT, Settings
+from session_service.settings import LABEL_TEXT, Settings, clock_of
 
 MINTED_AT_ONCE: Final = 100  # labels in a transaction, so that there is progress to tell
 DEVICES_AT_ONCE: Final = 1_000  # read in one page

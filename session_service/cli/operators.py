@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from session_service.access import MEANING, Role
-from session_service.cli.common import Commands, actor, add_command, add_group, clock_of, read, say, settings_of, write
+from session_service.cli.common import Commands, actor, add_command, add_group, read, say, settings_of, write
 from session_service.clock import rfc3339
 from session_service.errors import SetupError
 from session_service.operators import passwords, repository, service, totp
@@ -19,7 +19,7 @@ from session_service.operators.model import Operator
 from session_service.operators.schemas import MAX_NAME_CHARS
 from session_service.operators.service import By
 from session_service.secrets import load_secrets
-from session_service.settings import Settings
+from session_service.settings import Settings, clock_of
 
 Change = Callable[[Connection, Operator, By], None]
 

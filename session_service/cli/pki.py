@@ -5,12 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 
 from broker.contract.topics import INSTANCES_MAX, service_user
-from session_service.cli.common import Commands, add_command, add_group, clock_of, read, say, settings_of
+from session_service.cli.common import Commands, add_command, add_group, read, say, settings_of
 from session_service.clock import rfc3339
 from session_service.errors import SetupError
 from session_service.pki import authority, service
 from session_service.pki import folder as files
-from session_service.settings import Settings
+from session_service.settings import Settings, clock_of
 
 
 def add_to(commands: Commands) -> None:

@@ -6,14 +6,14 @@ from argparse import Namespace
 
 from sqlalchemy import Connection
 
-from session_service.cli.common import Commands, actor, add_command, add_group, clock_of, read, say, settings_of, write
+from session_service.cli.common import Commands, actor, add_command, add_group, read, say, settings_of, write
 from session_service.cli.devices import find
 from session_service.devices.service import By
 from session_service.presence.display import totp
 from session_service.presence.model import Confirm, Distance, PresencePolicy
 from session_service.presence.service import Presence
 from session_service.secrets import load_secrets
-from session_service.settings import Settings
+from session_service.settings import Settings, clock_of
 
 
 def add_to(commands: Commands) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -33,7 +34,16 @@ ORPHANED: Final = "command_keys"
 class Configurations:
     """Runs until it is cancelled. What fails in one look is tried again in the next."""
 
-    def __init__(self, database: Database, clock: Clock, secrets: Secrets, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        secrets: Secrets,
+        dispatcher: Dispatcher,
+        leads: Callable[[], bool] | None = None,
+    ) -> None:
+        """Keep the parts. Of several instances all follow the keyring, and the one that ``leads`` publishes."""
+        self._leads = leads
         self._database = database
         self._clock = clock
         self._keys = secrets.command_keys
@@ -61,6 +71,8 @@ class Configurations:
         """
         if self._keys.refresh():
             logger.info("command keys changed current=%s listed=%s", self._keys.current_id, list(self._keys.listed))
+        if self._leads is not None and not self._leads():
+            return
         if self._settled != self._keys.ring.number or await self._is_any_behind():
             await self._settle()
         waiting = await self._database.read(partial(keys.unconfirmed, after=self._after, limit=AT_ONCE))

@@ -371,6 +371,8 @@ class Gateway:
 
     async def _store(self, heartbeats: Sequence[Beat]) -> None:
         def unit(connection: Connection) -> list[str]:
+            if self._settings.instance:
+                repository.queue_up(connection)
             found = note_clones(connection, heartbeats)
             devices.note_heartbeats(connection, heartbeats)
             return found

@@ -57,6 +57,9 @@ _LAST_DATED: Final = select(func.max(_REPORT.c.at_ms)).where(_REPORT.c.device_id
 _ADD: Final = Prepared(insert(_REPORT))
 _KEYS: Final = select(_KEY.c.pem).where(_KEY.c.device_id == bindparam("device_"), _KEY.c.ended_at_ms.is_(None))
 
+HEARTBEATS_LOCK: Final = 0x756E6C63  # "unlc"; migrations have "unla", who leads "unlb"
+_QUEUE_UP: Final = select(func.pg_advisory_xact_lock(HEARTBEATS_LOCK))
+
 
 def reporter(connection: Connection, device_id: str, boot_id: str) -> Reporter | None:
     """Return a device as its report needs it, and lock it; ``None`` if it is not registered, or revoked."""
@@ -92,6 +95,11 @@ def note_state(connection: Connection, device_id: str, **values: Any) -> None:  
     """Set columns of a device's last known state."""
     set_columns(connection, _STATE, {"device_id": device_id}, values)
     note_changed(connection, device_id)
+
+
+def queue_up(connection: Connection) -> None:
+    """Let one instance after the other note heartbeats: all hear the same ones, and two could wait in a ring."""
+    connection.execute(_QUEUE_UP)
 
 
 def report_key_pem(connection: Connection, device_id: str) -> str | None:

@@ -139,11 +139,9 @@ def set_wait(connection: Connection, key: str, now_ms: int, until_ms: int) -> No
 
 def take_back_failures(connection: Connection, own: str, shared: list[str]) -> None:
     """Forget the failures under ``own``, and as many under each of ``shared``, where they were counted too."""
-    count = connection.execute(select(_FAILURES.c.failures).where(_FAILURES.c.key == own)).scalar() or 0
-    if not count:
-        return
     for key in shared:  # one after the other, in the order in which failures are counted, or two could wait in a ring
-        connection.execute(
-            update(_FAILURES).where(_FAILURES.c.key == key).values(failures=_FAILURES.c.failures - count)
-        )
-    connection.execute(delete(_FAILURES).where(_FAILURES.c.key == own))
+        connection.execute(select(_FAILURES.c.key).where(_FAILURES.c.key == key).with_for_update())
+    forgotten = delete(_FAILURES).where(_FAILURES.c.key == own).returning(_FAILURES.c.failures)
+    if count := connection.execute(forgotten).scalar():  # what is gone is taken back once, however many sign in
+        taken_back = update(_FAILURES).where(_FAILURES.c.key.in_(shared))
+        connection.execute(taken_back.values(failures=_FAILURES.c.failures - count))

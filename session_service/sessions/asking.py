@@ -124,6 +124,8 @@ class Asking:
                 outcome = await database.read(partial(_stored_outcome, asked))
             if outcome is None and self.wait_s > 0:
                 outcome = await first_outcome(inbox, asked.after_seq, self.wait_s)
+                if outcome is not None and self.context.settings.instance:  # another instance's may have come before
+                    outcome = await database.read(partial(_stored_outcome, asked))
         if outcome is not None:
             return Answer(known, outcome.snapshot).response()
         session = await database.read(lambda c: repository.by_id(c, asked.session_id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Path, Response
@@ -167,11 +168,15 @@ async def events(
         if is_over and not stored:
             return
         async for change in _then_live(stored, inbox):
-            if change.seq > seen:
-                seen = change.seq
-                yield ServerSentEvent(event="session", id=str(seen), raw_data=change.snapshot)
-            if change.state in ENDED:
-                return
+            missed: list[Change] = []
+            if change.seq > seen + 1:  # another instance has told of a later move first, or the inbox was full
+                missed, _ = await context.database.read(partial(_told_so_far, session_id=session_id, seen=seen))
+            for one in missed or [change]:
+                if one.seq > seen:
+                    seen = one.seq
+                    yield ServerSentEvent(event="session", id=str(seen), raw_data=one.snapshot)
+                if one.state in ENDED:
+                    return
 
 
 def _told_so_far(connection: Connection, session_id: str, seen: int) -> tuple[list[Change], bool]:

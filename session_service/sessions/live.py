@@ -38,6 +38,7 @@ class Live:
 
     def __init__(self) -> None:
         self._listeners: dict[str, set[asyncio.Queue[Change]]] = {}
+        self._through: dict[str, int] = {}
 
     def tell(self, changes: Iterable[Change]) -> None:
         """Pass on committed changes. A listener that has stopped reading loses them, not the others."""
@@ -45,22 +46,44 @@ class Live:
             metrics.MOVES.labels(change.event).inc()
             if change.seq == START_EVENTS + 1:
                 metrics.STARTS.labels(change.state).inc()
-            for listener in self._listeners.get(change.session_id, ()):
-                if not listener.full():
-                    listener.put_nowait(change)
+            self._pass_on(change)
+
+    def pass_on(self, changes: Iterable[Change]) -> None:
+        """Pass on what was told on another instance, which has counted it."""
+        for change in changes:
+            self._pass_on(change)
+
+    def _pass_on(self, change: Change) -> None:
+        listeners = self._listeners.get(change.session_id)
+        if listeners is None:
+            return
+        self._through[change.session_id] = max(change.seq, self._through[change.session_id])
+        for listener in listeners:
+            if not listener.full():
+                listener.put_nowait(change)
+
+    @property
+    def followed(self) -> set[str]:
+        """The sessions that anybody listens to."""
+        return set(self._listeners)
+
+    def through(self, session_ids: Iterable[str]) -> dict[str, int]:
+        """Return the number of the newest change that was passed on of each session that is followed, 0 for none."""
+        return {name: self._through[name] for name in session_ids if name in self._through}
 
     @contextmanager
     def listening(self, session_id: str) -> Iterator[asyncio.Queue[Change]]:
         """Hear every change of a session from now on."""
         inbox: asyncio.Queue[Change] = asyncio.Queue(MAX_UNREAD)
         self._listeners.setdefault(session_id, set()).add(inbox)
+        self._through.setdefault(session_id, 0)
         try:
             yield inbox
         finally:
             listeners = self._listeners[session_id]
             listeners.discard(inbox)
             if not listeners:
-                del self._listeners[session_id]
+                del self._listeners[session_id], self._through[session_id]
 
 
 async def first_outcome(inbox: asyncio.Queue[Change], after_seq: int, wait_s: float) -> Change | None:

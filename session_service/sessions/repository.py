@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -122,6 +123,8 @@ _EVENTS: Final = Prepared(
     .order_by(_EVENT.c.seq)
 )
 
+_VERSIONS: Final = select(_SESSION.c.id, _SESSION.c.version).where(_SESSION.c.id.in_(bindparam("ids_", expanding=True)))
+
 
 def target(connection: Connection, label_id: str, *, lock: bool) -> Target | None:
     """Return the device that a label stands on, and lock it on PostgreSQL if ``lock``.
@@ -190,6 +193,11 @@ def change(connection: Connection, session_id: str, **values: Any) -> None:  # n
 def events(connection: Connection, session_id: str, after_seq: int = 0) -> list[SessionEvent]:
     """Return a session's moves past ``after_seq``, in order."""
     return _EVENTS.every(connection, SessionEvent, id_=session_id, after_=after_seq)
+
+
+def versions(connection: Connection, session_ids: Sequence[str]) -> dict[str, int]:
+    """Return how often each of these sessions has moved."""
+    return {row[0]: row[1] for row in connection.execute(_VERSIONS, {"ids_": list(session_ids)})}
 
 
 def of_rider(connection: Connection, rider_id: str, limit: int) -> list[Session]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from broker.contract.messages import Heartbeat
 from session_service import metrics
-from session_service.telemetry.sample import RECONNECTS_MAX, Sample, sample_of
+from session_service.telemetry.sample import MINUTE_MS, RECONNECTS_MAX, Sample, sample_of
 
 WAITING_MAX: Final = 50_000  # heartbeats, 10 MB: 150 s of 10,000 devices, as long as a database restarts
 DEVICES_MAX: Final = 50_000  # remembered, 10 MB; beyond a cell's size, all are forgotten
@@ -53,6 +53,11 @@ class Gatherer:
     def take(self, most: int) -> list[Sample]:
         """Return the oldest that wait, at most so many, and forget them."""
         return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+
+    def forget_before(self, at_ms: int) -> None:
+        """Forget what was heard before a moment: the instance that stores has heard it too."""
+        while self._waiting and self._waiting[0].minute * MINUTE_MS + self._waiting[0].offset_ms < at_ms:
+            self._waiting.popleft()
 
     def give_back(self, samples: list[Sample]) -> None:
         """Take back what could not be stored; it is the oldest."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -27,16 +28,30 @@ ROWS_A_STEP: Final = 200  # stored in one transaction, which riders wait for
 STEPS_A_ROUND: Final = 50  # of rolling up or deleting: an hour of 10,000 devices is done in five minutes
 PREPARE_EVERY_MS: Final = 600_000  # partitions are needed at midnight, and made a day before
 
+STAND_BY_MS: Final = 10_000
+"""Of heartbeats an instance that does not store keeps so much: what one that dies had heard and not stored, and the
+time until the next one leads. Of that some may be stored twice, an instant apart."""
+LEADER: Final = "leader"
+"""The writer's name where there are several instances: whoever leads goes on at once, and waits for no lease."""
+
 
 class Keeper:
     """Runs until it is cancelled. What fails in one round is tried again in the next."""
 
-    def __init__(self, kept: Kept, clock: Clock, database: Database, gatherer: Gatherer) -> None:
-        """Keep the parts; nothing runs yet."""
+    def __init__(
+        self,
+        kept: Kept,
+        clock: Clock,
+        database: Database,
+        gatherer: Gatherer,
+        leads: Callable[[], bool] | None = None,
+    ) -> None:
+        """Keep the parts; nothing runs yet. Of several instances the one that ``leads`` stores what all have heard."""
+        self._leads = leads
         self._clock = clock
         self._database = database
         self._gatherer = gatherer
-        self._telemetry = Telemetry(kept, new_id())
+        self._telemetry = Telemetry(kept, new_id() if leads is None else LEADER)
         self._prepared_at_ms: int | None = None
 
     async def run(self) -> None:
@@ -54,6 +69,9 @@ class Keeper:
         Raises:
             SQLAlchemyError, OSError: the database; what was to be stored waits for the next round.
         """
+        if self._leads is not None and not self._leads():
+            self._gatherer.forget_before(self._clock.now_ms() - STAND_BY_MS)
+            return
         try:
             await self._prepare()
             await self.store()
@@ -64,6 +82,8 @@ class Keeper:
 
     async def close(self) -> None:
         """Store what has gathered, when the service ends in order; if that fails, as in a crash, it is lost."""
+        if self._leads is not None and not self._leads():
+            return
         try:
             await self.store()
         except (NotTheWriterError, SQLAlchemyError, OSError) as error:

@@ -91,7 +91,7 @@ class Watch:
             if not self._epoch:
                 continue
             if not self._readers and self._clock.now_ms() - self._looked_at_ms > FORGOTTEN_AFTER_S * 1000:
-                self._forget()
+                self.forget()
             elif self._changed:
                 await self._gather()
 
@@ -153,7 +153,7 @@ class Watch:
         try:
             lines = await self._database.read(repository.all_lines)
         except BaseException:
-            self._forget()
+            self.forget()
             raise
         self._lines = {line.id: line for line in lines}
 
@@ -194,7 +194,8 @@ class Watch:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Drop the fleet, as when changes may have been missed: who looks at it is told to take a new snapshot."""
         self._epoch = ""
         self._encoded = None
         self._lines, self._changed = {}, set()

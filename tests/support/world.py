@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 from sqlalchemy import text
 
 from broker.contract.messages import Position
@@ -179,6 +180,28 @@ async def world(
         **settings,
     }
     app = create_app(load_settings(**given), load_secrets(folder / "secrets"))
+    async with served(app, port) as client:
+        context: Context = app.state.context
+        _, token = await context.database.write(
+            lambda c: operators.add(c, "tests", actor="cli:tests", now_ms=context.clock.now_ms())
+        )
+        made = World(
+            url=url,
+            client=client,
+            context=context,
+            broker=broker,
+            devices_dir=folder / "devices",
+            operator={"Authorization": f"Bearer {token}"},
+            making=making or Making(),
+            publish=app.state.dispatcher.publish,
+        )
+        yield made
+        await _close(made)
+
+
+@asynccontextmanager
+async def served(app: FastAPI, port: int) -> AsyncIterator[httpx.AsyncClient]:
+    """Run a service until the end of the block; it is ready then."""
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -192,25 +215,11 @@ async def world(
     )
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     serving = asyncio.create_task(server.serve())
-    async with httpx.AsyncClient(base_url=url, timeout=60, limits=httpx.Limits(max_connections=300)) as client:
+    url, limits = f"http://{LOOPBACK}:{port}", httpx.Limits(max_connections=300)
+    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
         try:
             await until(lambda: _is_ready(client, serving), lambda is_ready: is_ready)
-            context: Context = app.state.context
-            _, token = await context.database.write(
-                lambda c: operators.add(c, "tests", actor="cli:tests", now_ms=context.clock.now_ms())
-            )
-            made = World(
-                url=url,
-                client=client,
-                context=context,
-                broker=broker,
-                devices_dir=folder / "devices",
-                operator={"Authorization": f"Bearer {token}"},
-                making=making or Making(),
-                publish=app.state.dispatcher.publish,
-            )
-            yield made
-            await _close(made)
+            yield client
         finally:
             server.should_exit = True
             await serving

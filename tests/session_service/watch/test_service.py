@@ -142,7 +142,7 @@ async def test_while_nobody_looks_nothing_is_noted_or_kept(database: Database, f
     assert fleet._changed == set()
     cursor = (await fleet.snapshot()).cursor
     assert fleet._lines
-    fleet._forget()
+    fleet.forget()
     assert (fleet._lines, fleet.since(cursor)) == ({}, None)
     await added(database, 1002)
     assert fleet._changed == set()
@@ -163,7 +163,7 @@ async def test_what_is_sent_is_made_anew_when_it_is_old_or_cannot_be_followed(
 ) -> None:
     await added(database, 1001)
     first = await fleet.encoded(90_000)
-    fleet._forget()
+    fleet.forget()
     second = await fleet.encoded(90_000)
     assert second.cursor != first.cursor
     monkeypatch.setattr(service, "SNAPSHOT_S", -1.0)

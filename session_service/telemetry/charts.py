@@ -13,10 +13,11 @@ from typing import Final
 from sqlalchemy import Connection
 
 from session_service.telemetry import repository
-from session_service.telemetry.columns import EXTREMES, SUMS, Columns, Folded, buckets
+from session_service.telemetry.columns import EXTREMES, SUMS, Columns, Folded, buckets, empty, extend, of_samples
 from session_service.telemetry.model import TelemetryBeats, TelemetryMinute
-from session_service.telemetry.repository import Range
-from session_service.telemetry.sample import number_of
+from session_service.telemetry.packing import unpack
+from session_service.telemetry.repository import Packed, Range
+from session_service.telemetry.sample import Sample, number_of
 from session_service.telemetry.service import Kept
 
 DAY_S: Final = 86_400
@@ -36,6 +37,23 @@ class Resolution(StrEnum):
 
 UNIT_S: Final = {Resolution.RAW: 1, Resolution.MINUTE: 60, Resolution.HOUR: 3_600}
 SPAN_MAX_S: Final = {Resolution.RAW: RAW_SPAN_MAX_S, Resolution.MINUTE: MINUTES_SPAN_MAX_S}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a database has of a chart, as it has it: to be made a ``chart`` of where nobody else waits.
+
+    Attributes:
+        through_s: where the rows begin that are not rolled up yet.
+        packs: of heartbeats or minutes; or else ``hours`` are given.
+    """
+
+    resolution: Resolution
+    range: Range
+    through_s: int
+    packs: list[Packed]
+    hours: list[Bucket]
+    rest: list[Sample]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +83,47 @@ def range_of(device_id: str, start_s: int, end_s: int, points: int, unit_s: int)
     return Range(number_of(device_id), first * unit_s, last * unit_s, width * unit_s)
 
 
-def chart(connection: Connection, resolution: Resolution, wanted: Range) -> Chart:
-    """Return a device's chart. Each second of the range is read from one table alone."""
-    found: dict[int, Bucket] = {}
-    for row in _rows(connection, resolution, wanted):
-        _add(found, row)
-    return Chart(resolution, wanted, [found[place] for place in sorted(found)])
-
-
-def _rows(connection: Connection, resolution: Resolution, wanted: Range) -> Iterator[Bucket]:
+def read(connection: Connection, resolution: Resolution, wanted: Range) -> Stored:
+    """Return what there is for a device's chart. Each second of the range is read from one table alone."""
     progress = repository.progress(connection)
-    if progress is None:
-        return
-    through_s = progress.hours_through * repository.HOUR_S
-    packed, rest = (
+    through_s = wanted.start_s if progress is None else progress.hours_through * repository.HOUR_S
+    stored = Stored(resolution, wanted, through_s, [], [], [])
+    packed, rest = _parts(wanted, through_s)
+    if packed.start_s < packed.end_s:
+        if resolution is Resolution.HOUR:
+            stored.hours.extend(repository.hours(connection, packed, wanted.start_s))
+        else:
+            model = TelemetryBeats if resolution is Resolution.RAW else TelemetryMinute
+            stored.packs.extend(repository.packed_rows(connection, model, packed))
+    if progress is not None and rest.start_s < rest.end_s:
+        stored.rest.extend(repository.raw_rows(connection, rest))
+    return stored
+
+
+def chart(stored: Stored) -> Chart:
+    """Return a device's chart. Two weeks of minutes take 50 ms of a processor, so not on the event loop."""
+    found: dict[int, Bucket] = {}
+    for row in _rows(stored):
+        _add(found, row)
+    return Chart(stored.resolution, stored.range, [found[place] for place in sorted(found)])
+
+
+def _parts(wanted: Range, through_s: int) -> tuple[Range, Range]:
+    """Return what of a range is rolled up, and the rest; either may be empty."""
+    return (
         wanted._replace(end_s=min(wanted.end_s, through_s)),
         wanted._replace(start_s=max(wanted.start_s, through_s)),
     )
-    if packed.start_s < packed.end_s:
-        if resolution is Resolution.HOUR:
-            yield from repository.hours(connection, packed, wanted.start_s)
-        else:
-            model = TelemetryBeats if resolution is Resolution.RAW else TelemetryMinute
-            yield from _of(repository.packed_rows(connection, model, packed), packed, wanted.start_s)
-    if rest.start_s < rest.end_s:
-        yield from _of(repository.raw_rows(connection, rest), rest, wanted.start_s)
+
+
+def _rows(stored: Stored) -> Iterator[Bucket]:
+    packed, rest = _parts(stored.range, stored.through_s)
+    yield from stored.hours
+    columns = empty()
+    for pack in stored.packs:
+        extend(columns, unpack(pack.rows), pack.hour * repository.HOUR_S)
+    yield from _of(columns, packed, stored.range.start_s)
+    yield from _of(of_samples(stored.rest, 0), rest, stored.range.start_s)
 
 
 def _of(columns: Columns, part: Range, origin_s: int) -> list[Folded]:

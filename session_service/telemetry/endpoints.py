@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Final, cast
 
 from fastapi import APIRouter, Path, Query, Request
@@ -53,8 +54,10 @@ async def show(
     resolution = charts.resolution_for(start, end, points, now_ms // 1_000, kept)
     wanted = charts.range_of(device_id, start, end, points, charts.UNIT_S[resolution])
 
-    def work(connection: Connection) -> TelemetryOut:
+    def work(connection: Connection) -> tuple[charts.Stored, int | None]:
         seen_at_ms = devices.look(connection, device_id).state.seen_at_ms
-        return TelemetryOut.of(device_id, charts.chart(connection, resolution, wanted), kept, seen_at_ms, now_ms)
+        return charts.read(connection, resolution, wanted), seen_at_ms
 
-    return await context.database.read(work)
+    stored, seen_at_ms = await context.database.read(work)
+    chart = await asyncio.to_thread(charts.chart, stored)  # others need the loop meanwhile
+    return TelemetryOut.of(device_id, chart, kept, seen_at_ms, now_ms)

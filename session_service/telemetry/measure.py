@@ -218,7 +218,7 @@ async def _chart(database: Database, names: list[str], span: tuple[int, int]) ->
     for name in names * TRIES:
         wanted = charts.range_of(name, *span, POINTS, charts.UNIT_S[resolution])
         began = stopwatch_s()
-        found = await database.read(partial(charts.chart, resolution=resolution, wanted=wanted))
+        found = charts.chart(await database.read(partial(charts.read, resolution=resolution, wanted=wanted)))
         took_ms.append((stopwatch_s() - began) * 1_000)
         points = len(found.buckets)
     return {"resolution": resolution, "points": points, **_spread(took_ms)}

@@ -25,9 +25,8 @@ from sqlmodel import SQLModel
 
 from session_service.database import first, set_columns, table_of
 from session_service.telemetry import measures
-from session_service.telemetry.columns import Columns, Folded, empty, extend, of_samples
+from session_service.telemetry.columns import Folded
 from session_service.telemetry.model import TelemetryHour, TelemetryProgress, TelemetryRaw
-from session_service.telemetry.packing import unpack
 from session_service.telemetry.sample import HOUR_MINUTES, Sample
 
 HOUR_S: Final = 3_600
@@ -143,23 +142,27 @@ class Range(NamedTuple):
     bucket_s: int
 
 
-def raw_rows(connection: Connection, wanted: Range) -> Columns:
-    """Return a device's heartbeats that are rows, in order of time; ``at_s`` is since the Unix epoch."""
+class Packed(NamedTuple):
+    """A device's rows of an hour, as ``packing`` has them; their ``at_s`` counts from the hour's begin."""
+
+    hour: int
+    rows: bytes
+
+
+def raw_rows(connection: Connection, wanted: Range) -> list[Sample]:
+    """Return a device's heartbeats that are rows, in order of time."""
     minutes = range(wanted.start_s // 60, (wanted.end_s - 1) // 60 + 1)
     rows = select(_RAW).where(_RAW.c.device == wanted.device, _minutes(minutes))
-    return of_samples(sorted(Sample(*row) for row in connection.execute(rows)), 0)
+    return sorted(Sample(*row) for row in connection.execute(rows))
 
 
-def packed_rows(connection: Connection, model: type[SQLModel], wanted: Range) -> Columns:
-    """Return a device's packed rows of the hours of a range, in order of time; ``at_s`` is since the Unix epoch."""
+def packed_rows(connection: Connection, model: type[SQLModel], wanted: Range) -> list[Packed]:
+    """Return a device's packs of the hours of a range, in order of time."""
     table = table_of(model)
     # Each hour is named: a device's pack is to be looked up there, not all devices' of the range read through.
     hours = range(wanted.start_s // HOUR_S, (wanted.end_s - 1) // HOUR_S + 1)
     rows = select(table.c.hour, table.c.packed).where(table.c.hour.in_(hours), table.c.device == wanted.device)
-    columns = empty()
-    for hour, packed in sorted(map(tuple, connection.execute(rows))):
-        extend(columns, unpack(packed), hour * HOUR_S)
-    return columns
+    return sorted(Packed(*row) for row in connection.execute(rows))
 
 
 def hours(connection: Connection, wanted: Range, origin_s: int) -> list[Folded]:

@@ -36,7 +36,7 @@ def history() -> list[Sample]:
 
 def chart(connection: Connection, resolution: Resolution, start_s: int, end_s: int, points: int) -> charts.Chart:
     wanted = charts.range_of(DEVICE, start_s, end_s, points, charts.UNIT_S[resolution])
-    return charts.chart(connection, resolution, wanted)
+    return charts.chart(charts.read(connection, resolution, wanted))
 
 
 def reckoned(samples: list[Sample], found: charts.Chart) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from broker.mosquitto.supervisor import Mosquitto
-from session_service.telemetry import keeper
+from session_service.telemetry import charts, keeper
 from tests.support.world import World, until, world
 
 pytestmark = pytest.mark.server
@@ -78,3 +79,17 @@ async def test_there_is_no_such_device_and_nothing_for_strangers(town: World) ->
     path = "/v1/ops/devices/0000000000/telemetry"
     assert (await town.ops("GET", path)).status_code == 404
     assert (await town.client.get(path)).status_code == 401
+
+
+async def test_a_chart_is_added_up_beside_the_event_loop(town: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    bike, where, add_up = await town.device(), [], charts.chart
+
+    def told(stored: charts.Stored) -> charts.Chart:
+        where.append(threading.current_thread())
+        return add_up(stored)
+
+    monkeypatch.setattr(charts, "chart", told)
+    answer = await town.ops("GET", f"/v1/ops/devices/{bike.device.id}/telemetry")
+    assert answer.status_code == 200
+    assert len(where) == 1
+    assert where[0] is not threading.current_thread()

@@ -1,6 +1,6 @@
 # Unlatch. `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test check bench bench-web soak mutants docs pictures dashboard-pictures words lock clean
+.PHONY: help setup setup-demo demo test check bench bench-web soak mutants docs pictures dashboard-pictures words lock device-bundle clean
 
 BIN := .venv/bin
 # Three workers: most machines have two cores, and some tests wait. Each worker runs a broker and a database of its own.
@@ -72,7 +72,14 @@ lock: setup-demo ## resolve pyproject.toml anew into requirements.lock, with has
 	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && python3 -m venv "$$tool" && \
 	"$$tool/bin/pip" install -q --disable-pip-version-check uv && \
 	"$$tool/bin/uv" pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-annotate --no-header --all-extras -o requirements.lock pyproject.toml
+	  --no-emit-find-links --no-annotate --no-header --all-extras -o requirements.lock pyproject.toml && \
+	within() { "$$tool/bin/uv" pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --no-header -c requirements.lock -o "$$@"; } && \
+	within deploy/device/requirements.lock deploy/device/pyproject.toml && \
+	printf 'hatchling\npip\n' | within deploy/device/tools.lock -
+
+device-bundle: ## pack what a device is installed from, without a network there (15 MB; writes build/unlatch-device.tar)
+	@deploy/device/bundle build/unlatch-device.tar
 
 clean: ## remove what the targets made, except .venv and what came from npm
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -97,6 +97,12 @@ def _add_enrol(commands: Commands) -> None:
     parser.add_argument(
         "--kind", type=Kind, choices=list(Kind), default=Kind.BIKE, help="what the lock is on; default: bike"
     )
+    parser.add_argument(
+        "--wiring", type=Path, metavar="FILE", help="the tables [lock] and [senses] of the settings, instead of --kind"
+    )
+    parser.add_argument(
+        "--state", default="state", metavar="DIR", help="where the journal is to be; default: %(default)s in --dir"
+    )
 
 
 def _add(commands: Commands, name: str, summary: str, work: Work) -> argparse.ArgumentParser:
@@ -131,6 +137,8 @@ def _enrol(options: argparse.Namespace) -> int:
             ca_file=options.ca,
             pkcs11=options.pkcs11,
             kind=options.kind,
+            wiring=options.wiring,
+            state_dir=options.state,
         )
     )
     print(f"enrolled; check it with: unlatch-agent selftest --config {settings_file}")  # noqa: T201

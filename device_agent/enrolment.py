@@ -6,6 +6,7 @@ service answers it as it did the first time. The settings are written last: a de
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,13 @@ CERT_FILE: Final = "tls-cert.pem"
 KEY_FILE: Final = "tls-key.pem"
 REPORT_KEY_FILE: Final = "report-key.pem"
 SERVICE_CA_FILE: Final = "service-ca.pem"
+WIRING: Final = {"lock", "senses"}
+"""The tables of the settings that a technician writes; the others are the service's word."""
 
 _SETTINGS: Final = """\
 # Written by: unlatch-agent enrol
 device = {device}
-state_dir = "state"
+state_dir = {state_dir}
 {report_key}
 command_key_files = {command_keys}
 config_revision = {config_revision}
@@ -49,6 +52,9 @@ key_file = "{key_file}"
 [service]
 url = {url}
 {service_ca}
+{wiring}"""
+
+_IN_MEMORY: Final = """\
 [lock]
 driver = "memory"
 kind = "{kind}"
@@ -65,6 +71,9 @@ class Wish:
         folder: where everything goes.
         ca_file: the authority of the service's own certificate, where the system does not know it.
         pkcs11: where the report key is to be made, as a URI; ``None`` for a file.
+        kind: what the lock is on, where no wiring says so.
+        wiring: the tables ``lock`` and ``senses`` of the settings; without them the lock moves in memory.
+        state_dir: where the journal is to be; relative to ``folder``.
     """
 
     url: str
@@ -74,6 +83,8 @@ class Wish:
     ca_file: Path | None = None
     pkcs11: str | None = None
     kind: Kind = Kind.BIKE
+    wiring: Path | None = None
+    state_dir: str = "state"
 
 
 def enrol(wish: Wish) -> Path:
@@ -86,6 +97,7 @@ def enrol(wish: Wish) -> Path:
     if settings_file.exists():
         msg = f"{settings_file}: this device is enrolled already; to begin anew, move {wish.folder} out of the way"
         raise EnrolmentError(msg)
+    _wiring(wish)  # before the claim is spent
     service = Service(wish.url, wish.ca_file)
     try:
         return _enrol(wish, service, settings_file)
@@ -160,6 +172,7 @@ def _command_key_file(kid: str) -> str:
 def _settings(wish: Wish, credentials: Credentials) -> str:
     return _SETTINGS.format(
         device=_quoted(wish.device),
+        state_dir=_quoted(wish.state_dir),
         report_key=(
             f'report_key_file = "{REPORT_KEY_FILE}"'
             if wish.pkcs11 is None
@@ -174,8 +187,28 @@ def _settings(wish: Wish, credentials: Credentials) -> str:
         key_file=KEY_FILE,
         url=_quoted(wish.url),
         service_ca="" if wish.ca_file is None else f'ca_file = "{SERVICE_CA_FILE}"\n',
-        kind=wish.kind,
+        wiring=_wiring(wish),
     )
+
+
+def _wiring(wish: Wish) -> str:
+    """Return the last tables of the settings.
+
+    Raises:
+        EnrolmentError: the file is none, or holds what is not for a technician to say.
+    """
+    if wish.wiring is None:
+        return _IN_MEMORY.format(kind=wish.kind)
+    try:
+        text = wish.wiring.read_text(encoding="utf-8")
+        tables = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        msg = f"{wish.wiring}: cannot read the wiring ({error}); docs/drivers.md has an example for each lock"
+        raise EnrolmentError(msg) from error
+    if "lock" not in tables or not tables.keys() <= WIRING:
+        msg = f"{wish.wiring}: a wiring has the tables [lock] and, where there are any, [senses], and nothing else"
+        raise EnrolmentError(msg)
+    return text
 
 
 def _quoted(value: str | list[str]) -> str:

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,29 @@ def test_a_failure_is_told_in_a_line(wish: Wish, capsys: pytest.CaptureFixture[s
     assert "check the address" in capsys.readouterr().err
     assert main(["enrol", "--service", wish.url, "--device", DEVICE, "--claim", CLAIM, "--dir", "/dev/null/x"]) == 1
     assert "owner" in capsys.readouterr().err
+
+
+def test_what_is_wired_becomes_part_of_the_settings(wish: Wish, tmp_path: Path) -> None:
+    wiring = tmp_path / "wiring.toml"
+    wiring.write_text('[lock]\ndriver = "memory" # for a bench\nkind = "pod"\n[lock.options]\nmovement_ms = 5\n')
+    file = enrol(replace(wish, wiring=wiring, state_dir="/var/lib/x"))
+    settings = load(file)
+    assert "# for a bench" in file.read_text()
+    assert (settings.values.lock.kind, settings.values.lock.options) == ("pod", {"movement_ms": 5})
+    assert settings.journal_file == Path("/var/lib/x/journal.sqlite")
+
+
+@pytest.mark.parametrize(
+    "text", ["rubbish", "", "[senses]\n", '[lock]\n[broker]\nhost = "mine"\n', "device = 'x'\n[lock]\n"]
+)
+def test_a_wiring_that_says_more_or_less_is_refused_before_the_claim_is_used(
+    wish: Wish, service: StubService, tmp_path: Path, text: str
+) -> None:
+    wiring = tmp_path / "wiring.toml"
+    wiring.write_text(text)
+    with pytest.raises(EnrolmentError, match="wiring"):
+        enrol(replace(wish, wiring=wiring))
+    assert service.bodies == []
 
 
 def test_rubbish_in_the_place_of_a_key_is_named(wish: Wish) -> None:

@@ -58,12 +58,15 @@ class World:
     Attributes:
         path: makes a path of the settings absolute.
         make_pins: takes lines; a stand-in in tests.
+        sys, wireless: where the kernel's files are.
     """
 
     clock: Clock
     time_of_day: Callable[[], TimeOfDay]
     path: Callable[[str], Path]
     make_pins: PinsMaker = take_lines
+    sys: Path = kernel.SYS
+    wireless: Path = kernel.WIRELESS
 
 
 def sensed(lock: LockDriver, settings: SensesSettings, world: World) -> SensedLock:
@@ -77,7 +80,7 @@ def sensed(lock: LockDriver, settings: SensesSettings, world: World) -> SensedLo
 def build(settings: SensesSettings, world: World) -> Parts:
     """Return the senses that are named. Lines are taken; everything else is opened when it is due."""
     parts = Parts()
-    _add_files(parts, settings)
+    _add_files(parts, settings, world)
     if settings.position is not None:
         gpsd = Gpsd(settings.position)
         parts.position = Sampled("position", gpsd.read, settings.position.every_s * MS)
@@ -89,13 +92,14 @@ def build(settings: SensesSettings, world: World) -> Parts:
     return parts
 
 
-def _add_files(parts: Parts, settings: SensesSettings) -> None:
+def _add_files(parts: Parts, settings: SensesSettings, world: World) -> None:
     if (battery := settings.battery) is not None:
-        parts.battery = Sampled("battery", Middle(kernel.battery(battery)), battery.every_s * MS)
+        parts.battery = Sampled("battery", Middle(kernel.battery(battery, world.sys)), battery.every_s * MS)
     if (temperature := settings.temperature) is not None:
-        parts.temperature = Sampled("temperature", Middle(kernel.temperature(temperature)), temperature.every_s * MS)
+        read = Middle(kernel.temperature(temperature, world.sys))
+        parts.temperature = Sampled("temperature", read, temperature.every_s * MS)
     if (radio := settings.signal) is not None:
-        parts.signal = Sampled("signal", kernel.signal(radio), radio.every_s * MS)
+        parts.signal = Sampled("signal", kernel.signal(radio, world.wireless), radio.every_s * MS)
 
 
 def _add_display(parts: Parts, screen: Screen, world: World) -> None:

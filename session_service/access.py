@@ -168,6 +168,7 @@ TABLE: Final[dict[str, Who]] = {
     "GET /v1/ops/devices/{device_id}/setup": Role.VIEWER,
     "GET /v1/ops/devices/{device_id}/labels": Role.VIEWER,
     "POST /v1/ops/devices/{device_id}/labels": Role.TECHNICIAN,
+    "GET /v1/ops/labels": Role.VIEWER,
     "POST /v1/ops/labels/{label_id}/revoke": Role.TECHNICIAN,
     "POST /v1/ops/labels/{label_id}/mounted": Role.TECHNICIAN,
     "POST /v1/ops/labels/{label_id}/reinstate": Role.TECHNICIAN,

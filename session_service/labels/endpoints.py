@@ -14,9 +14,18 @@ from session_service.context import Context, InContext
 from session_service.devices.schemas import ReasonIn
 from session_service.devices.service import By
 from session_service.idempotency import Answer, OnceOf, answer_once
-from session_service.labels import render, service
+from session_service.labels import render, repository, service
 from session_service.labels.keyring import InKeys, KeyRing
-from session_service.labels.schemas import DEVICE_PATTERN, LabelOut, LabelsOut, MintedOut, MintIn, SheetDevice, SheetIn
+from session_service.labels.schemas import (
+    DEVICE_PATTERN,
+    InForceOut,
+    LabelOut,
+    LabelsOut,
+    MintedOut,
+    MintIn,
+    SheetDevice,
+    SheetIn,
+)
 from session_service.labels.service import Printed, Printer
 from session_service.labels.sheet import SHEET_MAX_LABELS, Look, Paper, SheetLabel, sheet_pdf
 from session_service.labels.token import CROCKFORD, LABEL_ID_CHARS
@@ -28,6 +37,7 @@ router = APIRouter(tags=["labels"])
 DeviceId = Annotated[str, Path(pattern=DEVICE_PATTERN)]
 LabelId = Annotated[str, Path(pattern=f"^[{CROCKFORD}]{{{LABEL_ID_CHARS}}}$")]
 PDF: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/pdf": {}}}}
+MAX_IN_FORCE: Final = 20_000  # of a page: half a megabyte, and no city of ours has more
 ModulePx = Annotated[int, Query(ge=1, le=render.PNG_MODULE_MAX_PX)]
 
 
@@ -57,6 +67,21 @@ async def of_device(context: InContext, _operator: InOperator, device_id: Device
     """List all labels that a device has had."""
     found = await context.database.read(lambda c: service.of_device(c, device_id))
     return LabelsOut(labels=[LabelOut.of(label) for label in found])
+
+
+@router.get("/v1/ops/labels")
+async def in_force(
+    context: InContext,
+    _operator: InOperator,
+    after: Annotated[str, Query(pattern=f"^[{CROCKFORD}]{{0,{LABEL_ID_CHARS}}}$")] = "",
+    limit: Annotated[int, Query(ge=1, le=MAX_IN_FORCE)] = MAX_IN_FORCE,
+) -> InForceOut:
+    """List which label is on which device, of those that are not revoked, in the order of their ids.
+
+    A label's id opens nothing without its signature. The dashboard keeps the list for when a network is missing.
+    """
+    rows = await context.database.read(lambda c: repository.in_force(c, after, limit))
+    return InForceOut(rows=rows, next_after=rows[-1][0] if len(rows) == limit else None)
 
 
 @router.post("/v1/ops/labels/{label_id}/revoke", response_model=LabelOut)

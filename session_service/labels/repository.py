@@ -20,6 +20,15 @@ _IN_FORCE: Final = _NUMBERED.where(
 ).order_by(_LABEL.c.generation)
 
 
+_ALL_IN_FORCE: Final = (
+    select(_LABEL.c.id, _DEVICE.c.number)
+    .join_from(_LABEL, _DEVICE, _DEVICE.c.id == _LABEL.c.device_id)
+    .where(_LABEL.c.revoked_at_ms.is_(None), _LABEL.c.id > bindparam("after_"))
+    .order_by(_LABEL.c.id)
+    .limit(bindparam("limit_"))
+)
+
+
 class Numbered(NamedTuple):
     """A label and the number of its device."""
 
@@ -49,6 +58,12 @@ def by_id(connection: Connection, label_id: str) -> Numbered | None:
     """Return one label with its device's number."""
     row = connection.execute(_BY_ID, {"label_": label_id}).mappings().first()
     return None if row is None else _numbered(row)
+
+
+def in_force(connection: Connection, after: str, limit: int) -> list[tuple[str, int]]:
+    """Return (label, its device's number) of the labels that are not revoked, in the order of their ids."""
+    rows = connection.execute(_ALL_IN_FORCE, {"after_": after, "limit_": limit})
+    return [(row[0], row[1]) for row in rows]
 
 
 def of_device(connection: Connection, device_id: str) -> list[Label]:

@@ -67,11 +67,20 @@ async def favicon() -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Keeps:
-    """What a service worker keeps: a page at its path, the files of that page, and a name that no other worker has."""
+    """What a service worker keeps, and a name that no other worker has.
+
+    Attributes:
+        offline: the path of the page that is shown without a network.
+        files: of that page.
+        pages: paths of pages that are kept beside it, because it may not stand for them.
+        later: files that are kept from when a page says that it uses them.
+    """
 
     name: str
     offline: str
     files: tuple[str, ...]
+    pages: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
 
 
 PAGES: Final = Keeps("unlatch", OFFLINE, KEPT)
@@ -79,10 +88,11 @@ PAGES: Final = Keeps("unlatch", OFFLINE, KEPT)
 
 def worker(source: str, offline: bytes, keeps: Keeps = PAGES) -> str:
     """Return the worker's text, with what it keeps and a version that changes when any of that does."""
-    addresses = [address(name) for name in keeps.files]
-    content = b"\0".join([source.encode(), offline, *(one.encode() for one in addresses)])
+    addresses, later = ([address(name) for name in names] for names in (keeps.files, keeps.later))
+    content = b"\0".join([source.encode(), offline, *(one.encode() for one in (*addresses, *keeps.pages, *later))])
     version = hashlib.sha256(content).hexdigest()[:VERSION_CHARS]
-    facts = {"name": keeps.name, "version": version, "offline": keeps.offline, "files": addresses}
+    facts: dict[str, Any] = {"name": keeps.name, "version": version, "offline": keeps.offline}
+    facts |= {"files": addresses, "pages": keeps.pages, "later": later}
     kept = json.dumps(facts)
     return f"const KEPT = {kept};\n{source}"
 

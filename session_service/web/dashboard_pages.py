@@ -35,8 +35,17 @@ SCAN_POLICY: Final = POLICY.replace("script-src 'self'", "script-src 'self' 'was
 READS: Final = {"reader": "reader.js", "zxing-script": "zxing-reader.js", "zxing-wasm": "zxing-reader.wasm"}
 """What the scanner needs, as the riders' page has it: attribute and file."""
 
-KEEPS: Final = Keeps("dashboard", "/ops", (SCRIPT, STYLE, "icons/icon.svg"))
-"""The frame and its files, which are everybody's; what the page keeps of the fleet it keeps itself (offline.ts)."""
+KEEPS: Final = Keeps(
+    "dashboard",
+    "/ops",
+    (SCRIPT, STYLE, "icons/icon.svg", READS["reader"]),
+    pages=(f"/ops/{SCAN}",),
+    later=(READS["zxing-script"], READS["zxing-wasm"]),
+)
+"""The frame and its files, which are everybody's; what the page keeps of the fleet it keeps itself (offline.ts).
+
+The scanner's page is kept for its policy. Its reader has a megabyte, and not every desk scans.
+"""
 
 HEADERS: Final = {
     "Content-Security-Policy": POLICY,

@@ -39,7 +39,7 @@ KEPT: Final = """async () => {
   if (database === null) return {};
   const store = database.transaction("kept").objectStore("kept");
   const found = {};
-  for (const key of ["me", "fleet", "devices"]) {
+  for (const key of ["me", "fleet", "devices", "labels"]) {
     found[key] = await new Promise((done) => { store.get(key).onsuccess = (e) => done(e.target.result); });
   }
   database.close();
@@ -165,11 +165,34 @@ async def test_without_a_network_what_was_last_known_is_shown_with_its_age_and_n
     await expect(page.get_by_role("heading", name="Unlatch dashboard")).to_be_visible()
     await until(page, lambda kept: not any(kept.values()))
     cached: list[Any] = await page.evaluate(CACHED)
-    assert all(path == "/ops" or path.startswith("/static/") for path in cached)
+    assert all(path in {"/ops", "/ops/scan"} or path.startswith("/static/") for path in cached)
     async with there.offline():
         await there.open(f"/ops/devices/{seen.id}")
         await expect(page.get_by_role("heading", name="Unlatch dashboard")).to_be_visible()
         assert await page.get_by_text(str(seen.number)).count() == 0
+    there.faults.clear()
+
+
+async def test_a_label_is_read_without_a_network_once_the_scanner_was_open(
+    house: BrowserHouse, people: dict[str, str], phone: GetPhone, camera: Path
+) -> None:
+    bike = house.bikes[2]
+    camera_clip(bike.label, bike.number, camera)
+    there = await at_the_kerb(phone, people["technician"], "/ops/scan", camera=True)
+    page = there.page
+    await expect(page.get_by_role("heading", level=1)).to_have_text(f"bike {bike.number}")
+    await until_kept(page)
+    await until(page, lambda kept: bool(kept.get("labels")))
+    async with asyncio.timeout(PATIENCE_S):
+        while not any(path.endswith("/zxing-reader.wasm") for path in await page.evaluate(CACHED)):
+            await asyncio.sleep(0.1)
+    async with there.offline():
+        await there.open("/ops/scan")
+        await expect(page.get_by_role("alert", name="What was read")).to_contain_text("Without a network nobody")
+        assert (await violations(page), await overflow_px(page)) == ([], 0)
+        await page.get_by_role("link", name=f"Device {bike.number}").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text(f"bike {bike.number}")
+        await expect(page.get_by_text("bolt closed")).to_be_visible()
     there.faults.clear()
 
 

@@ -1,7 +1,8 @@
-// What the page keeps for when the network is gone: the fleet as it was, and the devices that were looked at last.
+// What the page keeps for when the network is gone: the fleet as it was, the devices that were looked at last, and which
+// label is on which device.
 //
 // It lies in IndexedDB, which scripts of no other site read. It is gone with Sign out, when the service says that nobody
-// is signed in, and when it is older than a shift. Nothing is kept that opens a lock: no token, no label's text.
+// is signed in, and when it is older than a shift. Nothing is kept that opens a lock: no token, no label's signature.
 import type { Command, Device, Me } from "./api";
 import type { Kept as KeptFleet } from "./fleet";
 
@@ -20,6 +21,12 @@ interface Shelf {
   me: { value: Me; atMs: number };
   fleet: KeptFleet;
   devices: KeptDevice[];
+  labels: KeptLabels;
+}
+
+export interface KeptLabels {
+  numbers: Map<string, number>; // of devices, by their labels' ids
+  atMs: number;
 }
 
 let open: Promise<IDBDatabase> | null = null;
@@ -100,6 +107,13 @@ export async function lastDevice(id: string): Promise<KeptDevice | null> {
   return found && young(found.atMs) ? found : null;
 }
 
+export const keepLabels = (kept: KeptLabels): Promise<void> => write("labels", kept);
+
+export async function lastLabels(): Promise<KeptLabels | null> {
+  const kept = await read("labels");
+  return kept && young(kept.atMs) ? kept : null;
+}
+
 // Throw all of it away.
 export async function forget(): Promise<void> {
   signedIn = false;
@@ -113,6 +127,11 @@ export async function forget(): Promise<void> {
     const gone = indexedDB.deleteDatabase(NAME);
     gone.onsuccess = gone.onerror = gone.onblocked = done;
   });
+}
+
+// Have the scanner itself kept, by the worker that serves it: a megabyte, for whoever scans.
+export function keepScanner(): void {
+  void navigator.serviceWorker?.ready.then(({ active }) => active?.postMessage("keep later"));
 }
 
 // The worker that shows the frame where there is no network; the riders' pages have one of their own.

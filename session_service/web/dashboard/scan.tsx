@@ -1,10 +1,13 @@
-// At the kerb: the camera reads a label and opens its device; typing the number does the same, without a network too.
+// At the kerb: the camera reads a label and opens its device; typing the number does the same. Once it was open, all of it
+// works without a network, but for the label's signature, which the service alone can check.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get } from "./api";
 import type { Fleet } from "./fleet";
 import { go } from "./going";
+import { keepLabels, keepScanner, lastLabels } from "./offline";
 import type { Visit } from "./pages";
 import { message } from "./parts";
+import { age } from "./states";
 import "./scan.css";
 
 const LOOK_EVERY_MS = 120; // between looks at the film, as on the riders' page
@@ -25,6 +28,7 @@ const FAULTS: Record<string, string> = {
 
 // The riders' scanner (static/reader.js), whose address the frame names.
 interface Reader {
+  name: string;
   read: (source: HTMLVideoElement, nth: number) => Promise<string[]>;
 }
 
@@ -37,7 +41,29 @@ interface Scanned {
 async function reader(): Promise<Reader> {
   const { reader: address = "", zxingScript: script, zxingWasm: wasm } = document.getElementById("dashboard")?.dataset ?? {};
   const module = (await import(/* @vite-ignore */ address)) as { reader: (parts: object) => Promise<Reader> };
-  return module.reader({ script, wasm });
+  const made = await module.reader({ script, wasm });
+  if (made.name === "zxing-wasm") keepScanner(); // a browser that reads labels itself needs none
+  return made;
+}
+
+interface InForce {
+  rows: [string, number][];
+  next_after: string | null;
+}
+
+const LABELS_AGAIN_MS = 600_000; // few labels are changed in a day, and the list has 200 kB in a city of 10,000
+
+// Keep which label is on which device, if that is not known from a moment ago.
+async function noteLabels(): Promise<void> {
+  const last = await lastLabels();
+  if (last && Date.now() - last.atMs < LABELS_AGAIN_MS) return;
+  const numbers = new Map<string, number>();
+  for (let after: string | null = ""; after !== null; ) {
+    const page: InForce = await get<InForce>(`/v1/ops/labels?after=${after}`);
+    for (const [label, number] of page.rows) numbers.set(label, number);
+    after = page.next_after;
+  }
+  await keepLabels({ numbers, atMs: Date.now() });
 }
 
 // Label and signature of an address of ours; null for any other text.
@@ -53,16 +79,37 @@ function ours(text: string): [string, string] | null {
   }
 }
 
+// What there is to say of a label that does not simply open its device.
+interface Doubt {
+  why: string;
+  id: string;
+  number: number;
+}
+
+// Of which device a label was when it was last known; null where that is not known.
+async function unchecked(label: string, fleet: Fleet): Promise<Doubt | null> {
+  const kept = await lastLabels();
+  const number = kept?.numbers.get(label);
+  if (!kept || number === undefined) return null;
+  await known(fleet);
+  const id = fleet.lines.get(number)?.id;
+  const why = `Without a network nobody can tell whether this label is genuine and in force. ${age(Date.now() - kept.atMs)} ago it was of the device below.`;
+  return id === undefined ? null : { why, id, number };
+}
+
 export function ScanPage({ fleet }: Visit) {
-  const [wrong, setWrong] = useState<Scanned | null>(null);
+  const [doubt, setDoubt] = useState<Doubt | null>(null);
   const [said, say] = useState("");
+  useEffect(() => void noteLabels().catch(() => undefined), []); // without a network: what is kept stays
   async function found([label, signature]: [string, string]): Promise<boolean> {
     try {
       const scanned = await get<Scanned>(`/v1/ops/labels/${label}/signatures/${signature}`);
       if (scanned.verdict === "genuine") go(`/ops/devices/${scanned.label.device_id}`);
-      else setWrong(scanned);
+      else setDoubt({ why: WRONG[scanned.verdict] ?? scanned.verdict, id: scanned.label.device_id, number: scanned.number });
       return true;
     } catch (error) {
+      const last = error instanceof ApiError ? null : await unchecked(label, fleet);
+      if (last) return setDoubt(last), true;
       say(error instanceof ApiError ? message(error) : "The service cannot be reached. Type the number: what was last known of the device can be read.");
       return false;
     }
@@ -70,11 +117,11 @@ export function ScanPage({ fleet }: Visit) {
   return (
     <main class="page scan">
       <h1>Scan a label</h1>
-      {wrong === null ? <Camera onFound={found} say={say} /> : (
+      {doubt === null ? <Camera onFound={found} say={say} /> : (
         <section aria-label="What was read" role="alert">
-          <p class="low">⚠ {WRONG[wrong.verdict] ?? wrong.verdict}</p>
-          <p><a class="big" href={`/ops/devices/${wrong.label.device_id}`}>Device {wrong.number}</a></p>
-          <button type="button" onClick={() => (setWrong(null), say(""))}>Scan another</button>
+          <p class="low">⚠ {doubt.why}</p>
+          <p><a class="big" href={`/ops/devices/${doubt.id}`}>Device {doubt.number}</a></p>
+          <button type="button" onClick={() => (setDoubt(null), say(""))}>Scan another</button>
         </section>
       )}
       <p role="status" class="low">{said}</p>

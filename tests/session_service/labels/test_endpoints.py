@@ -62,6 +62,17 @@ async def test_a_label_that_was_read_says_its_device_and_what_it_is_worth(client
     assert (await client.get(f"{path}signatures/short")).status_code == 422
 
 
+async def test_labels_in_force_are_listed_with_their_devices_page_by_page(client: httpx.AsyncClient) -> None:
+    replaced, pods, newer = await _mint(client), await _mint(client, POD), await _mint(client)
+    rows = sorted([[pods["label_id"], 7], [newer["label_id"], 1042]])
+    assert replaced["label_id"] not in dict(rows)
+    whole = (await client.get("/v1/ops/labels")).json()
+    assert whole == {"columns": ["label_id", "number"], "rows": rows, "next_after": None}
+    first = (await client.get("/v1/ops/labels?limit=1")).json()
+    rest = (await client.get(f"/v1/ops/labels?limit=2&after={first['next_after']}")).json()
+    assert (first["rows"], rest["rows"], rest["next_after"]) == (rows[:1], rows[1:], None)
+
+
 async def test_png_and_svg_show_the_label(client: httpx.AsyncClient) -> None:
     made = await _mint(client)
     picture = await client.get(f"/v1/ops/labels/{made['label_id']}.png", params={"module_px": 5})

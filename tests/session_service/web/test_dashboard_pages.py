@@ -49,5 +49,9 @@ def test_the_worker_keeps_the_frame_and_its_files_and_nothing_of_the_riders_page
     text = app_files.worker("the rest", b"a frame", dashboard_pages.KEEPS)
     kept = json.loads(text.partition("const KEPT = ")[2].partition(";\n")[0])
     assert (kept["name"], kept["offline"]) == ("dashboard", "/ops")
-    assert [path.rpartition("/")[2] for path in kept["files"]] == ["dashboard.js", "dashboard.css", "icon.svg"]
+    assert [path.rpartition("/")[2] for path in kept["files"]] == [
+        "dashboard.js", "dashboard.css", "icon.svg", "reader.js",
+    ]  # fmt: skip
+    assert kept["pages"] == ["/ops/scan"]  # whose policy lets it compile the reader
+    assert [path.rpartition("/")[2] for path in kept["later"]] == ["zxing-reader.js", "zxing-reader.wasm"]
     assert kept["name"] != app_files.PAGES.name

@@ -73,14 +73,14 @@ async def of_device(context: InContext, _operator: InOperator, device_id: Device
 async def in_force(
     context: InContext,
     _operator: InOperator,
-    after: Annotated[str, Query(pattern=f"^[{CROCKFORD}]{{0,{LABEL_ID_CHARS}}}$")] = "",
+    after: Annotated[str | None, Query(pattern=f"^[{CROCKFORD}]{{{LABEL_ID_CHARS}}}$")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_IN_FORCE)] = MAX_IN_FORCE,
 ) -> InForceOut:
     """List which label is on which device, of those that are not revoked, in the order of their ids.
 
     A label's id opens nothing without its signature. The dashboard keeps the list for when a network is missing.
     """
-    rows = await context.database.read(lambda c: repository.in_force(c, after, limit))
+    rows = await context.database.read(lambda c: repository.in_force(c, after or "", limit))
     return InForceOut(rows=rows, next_after=rows[-1][0] if len(rows) == limit else None)
 
 

@@ -58,10 +58,10 @@ async function noteLabels(): Promise<void> {
   const last = await lastLabels();
   if (last && Date.now() - last.atMs < LABELS_AGAIN_MS) return;
   const numbers = new Map<string, number>();
-  for (let after: string | null = ""; after !== null; ) {
-    const page: InForce = await get<InForce>(`/v1/ops/labels?after=${after}`);
+  let page: InForce = { rows: [], next_after: "" };
+  while (page.next_after !== null) {
+    page = await get<InForce>(`/v1/ops/labels${page.next_after === "" ? "" : `?after=${page.next_after}`}`);
     for (const [label, number] of page.rows) numbers.set(label, number);
-    after = page.next_after;
   }
   await keepLabels({ numbers, atMs: Date.now() });
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,14 @@ def test_every_sense_has_its_table(tmp_path: Path) -> None:
     assert isinstance(senses.battery, PowerSupply)
     assert isinstance(senses.temperature, HwmonTemperature)
     assert load(write(tmp_path, HEAD)).senses is None
+
+
+def test_the_examples_in_the_documentation_are_good(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "senses.md").read_text()
+    examples = [block for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[senses." in block]
+    assert len(examples) == 2
+    for example in examples:
+        assert load(write(tmp_path, HEAD + example)).senses is not None
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+# noqa: INP001 - a program by itself
 """Writes ``requirements.lock`` beside this file: of the project's lock what a server needs, with the same hashes.
 
 Run by `make lock`, in an environment that has all packages: their own metadata says what each of them needs.

@@ -116,12 +116,12 @@ def read(settings: Settings, work: Callable[[Connection], T]) -> T:
 
 
 def ensure_current(url: str) -> None:
-    """See that the database has the schema that this program needs.
+    """See that the database has the schema that this program needs, or one more during an upgrade.
 
     Raises:
         SetupError: it has not, or cannot be reached.
     """
-    if not migrations.is_current(url):
+    if not migrations.serves(url):
         msg = "The database does not have this program's schema. Bring it up to date: unlatch migrate"
         raise SetupError(msg)
 

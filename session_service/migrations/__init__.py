@@ -16,17 +16,19 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, delete, insert, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from session_service.database import sqlite_engine
 from session_service.errors import SetupError
+from session_service.migrations.model import SchemaAlsoServes
 
 T = TypeVar("T")
 
 CONNECT_S: Final = 10  # a database server that does not answer for so long is taken for unreachable
+ALSO: Final = "schema_also_serves"
 MIGRATION_LOCK: Final = 0x756E6C61  # "unla": instances that start together must not migrate at once
 
 
@@ -64,6 +66,22 @@ def is_current(url: str) -> bool:
     return revision_of(url) == newest_revision()
 
 
+def serves(url: str) -> bool:
+    """Return whether this program can work with the database at ``url``: it is current, or one upgrade ahead.
+
+    Raises:
+        SetupError: the database cannot be reached.
+    """
+    return revision_of(url) is not None and _on(url, _serves)
+
+
+def _serves(connection: Connection) -> bool:
+    ours = newest_revision()
+    if revision_on(connection) == ours:
+        return True
+    return inspect(connection).has_table(ALSO) and ours in connection.scalars(select(SchemaAlsoServes.revision))
+
+
 def newest_revision() -> str:
     """Return the revision that this program needs."""
     return str(ScriptDirectory.from_config(_config()).get_current_head())
@@ -85,7 +103,17 @@ def _upgrade(connection: Connection) -> str:
         raise SetupError(msg)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    if found not in {None, newest_revision()}:
+        _note_whom_it_serves(connection, config, str(found))
     return newest_revision()
+
+
+def _note_whom_it_serves(connection: Connection, config: Config, before: str) -> None:
+    """Let programs of the revision ``before`` work on beside the new ones, if no migration since takes things away."""
+    connection.execute(delete(SchemaAlsoServes))
+    steps = ScriptDirectory.from_config(config).iterate_revisions("head", before)
+    if not any(getattr(step.module, "contracts", False) for step in steps):
+        connection.execute(insert(SchemaAlsoServes).values(revision=before))
 
 
 def _on(url: str, work: Callable[[Connection], T], *, writes: bool = False) -> T:

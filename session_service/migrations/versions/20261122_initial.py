@@ -673,6 +673,7 @@ def _house() -> None:
         sa.UniqueConstraint("kind", "in_force_from_ms", name="tariff_from"),
     )
     _index("tariff", "kind")
+    op.create_table("schema_also_serves", _string("revision", 32, KEY))
     _audit()
     _approvals()
     op.create_table(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -123,6 +124,40 @@ def test_a_schema_of_a_newer_program_is_refused(new_url: NewUrl) -> None:
     with pytest.raises(SetupError, match="newer version"):
         migrations.migrate(url)
     assert not migrations.is_current(url)
+
+
+MIGRATION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on, contracts = {revision!r}, {before!r}, None, None, {contracts}
+
+
+def upgrade() -> None:
+    op.add_column("tariff", sa.Column({revision!r}, sa.Text, nullable=True))
+"""
+
+
+@pytest.mark.parametrize("contracts", [False, True], ids=["that adds", "that takes away"])
+def test_a_program_works_on_beside_the_next_one_and_not_beside_the_one_after(
+    new_url: NewUrl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, contracts: bool
+) -> None:
+    url, first = new_url(), migrations.newest_revision()
+    migrations.migrate(url)
+    shipped, ours = migrations._config(), migrations._config()
+    folder = shutil.copytree(Path(migrations.__file__).parent, tmp_path / "migrations")
+    ours.set_main_option("script_location", str(folder))
+    found = []
+    for revision, before in (("next", first), ("after", "next")):
+        takes = contracts and revision == "next"
+        script = MIGRATION.format(revision=revision, before=before, contracts=takes)
+        (folder / "versions" / f"{revision}.py").write_text(script)
+        monkeypatch.setattr(migrations, "_config", lambda: ours)
+        assert migrations.migrate(url) == revision
+        assert migrations.serves(url)
+        monkeypatch.setattr(migrations, "_config", lambda: shipped)
+        found.append(migrations.serves(url))
+    assert found == [not contracts, False]
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(new_url: NewUrl) -> None:

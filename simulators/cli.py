@@ -100,12 +100,21 @@ def _replay(arguments: argparse.Namespace, console: Console) -> int:
             with contextlib.suppress(KeyboardInterrupt):
                 watch_over(house)
 
+    if arguments.instances == 1 and (arguments.kill_every or arguments.upgrade):
+        msg = "Only one of several instances can be killed or upgraded while others serve: --instances 2"
+        raise HouseError(msg)
+    if arguments.instances > 1 and not (arguments.database or "").startswith("postgresql"):
+        msg = "Several instances need PostgreSQL: name an empty database with --database"
+        raise HouseError(msg)
     trips = read_trips(arguments.dir, arguments.trips, arguments.skip)
     with Watch(console, len(trips)) as watch:
         plan = ReplayPlan(
             trips=trips,
             speed=arguments.speed,
             database_url=arguments.database,
+            instances=arguments.instances,
+            kill_every_s=arguments.kill_every,
+            upgrade=arguments.upgrade,
             directory=arguments.keep,
             time_limit_s=arguments.time_limit_s,
             tell=watch.tell,
@@ -219,6 +228,8 @@ def _add_replay(commands: Commands) -> None:
         "unlatch-sim replay DIR --trips 500 --skip 2000 --speed 600 --out report.json \\",
         "    --database postgresql+asyncpg://me@/unlatch_replay?host=/run/postgresql",
         "unlatch-sim replay DIR --trips 200 --speed 60 --out report.json --open",
+        "unlatch-sim replay DIR --trips 2000 --out report.json --instances 2 --kill-every 10 --upgrade \\",
+        "    --database postgresql+asyncpg://me@/unlatch_replay?host=/run/postgresql",
     )
     parser.add_argument("dir", type=Path, help="a folder with trips.csv and stations.csv")
     parser.add_argument("--trips", type=_whole(1, 10_000_000), help="how many (default all)")
@@ -228,6 +239,18 @@ def _add_replay(commands: Commands) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="where the figures go, as JSON")
     parser.add_argument("--database", help="URL of an empty database (default: SQLite, for this replay only)")
+    parser.add_argument(
+        "--instances",
+        type=_whole(1, 8),
+        default=1,
+        help="of the service; several need PostgreSQL (default %(default)s)",
+    )
+    parser.add_argument("--kill-every", type=_factor, metavar="S", help="kill an instance (-9) and start it again")
+    parser.add_argument(
+        "--upgrade",
+        action="store_true",
+        help="half-way take a backup and restore it beside, migrate, and restart one instance after the other",
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="an empty folder to keep files and logs in")
     parser.add_argument(
         "--time-limit-s", type=_factor, default=3_600.0, help="real seconds for all rides (default %(default)s)"

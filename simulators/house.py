@@ -56,6 +56,7 @@ class Plan:
         directory: where its files go; ``None`` for a temporary folder that goes when the house does.
         database_url: an empty database; ``None`` for SQLite in the folder.
         http_port: of the service; ``None`` for a free one.
+        instances: of the service. Several need PostgreSQL.
         service_env: more ``UNLATCH_*`` settings.
         making: how the devices are made.
         person: name of an operator who signs in with a password, made for the house; ``None`` for none.
@@ -65,6 +66,7 @@ class Plan:
     directory: Path | None = None
     database_url: str | None = None
     http_port: int | None = None
+    instances: int = 1
     service_env: Mapping[str, str] = field(default_factory=dict)
     making: Making = field(default_factory=Making)
     person: str | None = None
@@ -78,8 +80,8 @@ class House:
     at a proxy: set ``service_broker_port`` or ``fleet_broker_port`` and start that part (again).
 
     Attributes:
-        service: the service's process; ``fleet`` and ``payments`` likewise.
-        url: where the service answers.
+        services: the processes of the service's instances; ``fleet`` and ``payments`` likewise.
+        urls: where they answer; ``url`` is the first.
         operator_token: an operator's.
         password: that of the plan's person.
     """
@@ -96,12 +98,16 @@ class House:
         self.directory = (self.plan.directory or Path(self._temporary.name)).resolve()
         self.broker = Mosquitto(Certificates.of(self._secrets_dir / "pki"), self.directory / "broker")
         self.database_url = self.plan.database_url or f"sqlite:///{self.directory / 'unlatch.db'}"
-        self.url = f"http://{LOOPBACK}:{self.plan.http_port or free_port()}"
+        more = [free_port() for _ in range(self.plan.instances - 1)]
+        self.urls = [f"http://{LOOPBACK}:{port}" for port in (self.plan.http_port or free_port(), *more)]
+        self.url = self.urls[0]
+        self.services: list[Child] = []
         self.payment_url = f"http://{LOOPBACK}:{free_port()}"
         self.operator_token = ""
         self.password = ""
         self.service_broker_port: int | None = None
         self.fleet_broker_port: int | None = None
+        self._program: Path | None = None
         self._stack = ExitStack()
         self._http = httpx.Client(timeout=HEALTH_TIMEOUT_S, trust_env=False)
 
@@ -132,19 +138,38 @@ class House:
         """Where the devices' folders are."""
         return self.directory / "devices"
 
-    def start_service(self) -> None:
-        """Start the service and wait until it is ready; after ``kill_service`` it is at the same address.
+    @property
+    def service(self) -> Child:
+        """The process of the service, or of its first instance."""
+        return self.services[0]
+
+    def start_service(self, number: int = 0) -> None:
+        """Start the service, or one of its instances, and wait until it is ready, at the same address as ever.
 
         Raises:
             ChildError: it did not come up.
         """
-        self.service = Child("service", [program("unlatch"), "serve"], self._log("service"), self._service_env())
-        self.service.start()
-        self._wait_until(self._service_is_ready, self.service, READY_TIMEOUT_S)
+        name = f"service-{number + 1}" if len(self.urls) > 1 else "service"
+        child = Child(name, [program("unlatch"), "serve"], self._log(name), self._service_env(number))
+        self.services[number : number + 1] = [child]
+        child.start()
+        self._wait_until(lambda: self._answers(self.urls[number] + "/readyz"), child, READY_TIMEOUT_S)
 
-    def kill_service(self) -> None:
+    def kill_service(self, number: int = 0) -> None:
         """Kill it as a crash would (-9)."""
-        self.service.kill()
+        self.services[number].kill()
+
+    def use_program(self, folder: Path) -> None:
+        """Take the service's program from a folder, from the next start on."""
+        self._program = folder
+
+    def migrate(self) -> None:
+        """Bring the database up to date with the program.
+
+        Raises:
+            ChildError: it failed; nothing has changed then.
+        """
+        self._run_unlatch("migrate")
 
     def provision(self, wishes: Iterable[Wish]) -> list[folders.Device]:
         """Register devices, enrol them, and give each a label and a folder.
@@ -189,7 +214,7 @@ class House:
         Raises:
             ChildError: one has ended by itself.
         """
-        for child in (self.service, self.fleet, self.payments):
+        for child in (*self.services, self.fleet, self.payments):
             if not child.running:
                 ended = "has ended"
                 raise child.complaint(ended)
@@ -203,19 +228,20 @@ class House:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         tell("Making keys and certificates")
         self._run_unlatch("secrets")
-        self._run_unlatch("pki", "init")
+        self._run_unlatch("pki", "init", "--instances", str(len(self.urls) if len(self.urls) > 1 else 0))
         tell("Starting Mosquitto")
         self._stack.enter_context(self.broker)
         tell("Making the database")
         self._start_payments()  # loads while the others are busy
-        self._run_unlatch("migrate")
+        self.migrate()
         self.operator_token = self._run_unlatch("operator", "add", OPERATOR, "--role", "admin").split()[-1]
         if self.plan.person is not None:
             self._add_person(self.plan.person)
         tell("Starting the service and the payment provider")
         # Registered before they start, so that a start that fails half-way leaves nothing behind.
-        self._stack.callback(lambda: self._stop("service"))
-        self.start_service()
+        self._stack.callback(self._stop_services)
+        for number in range(len(self.urls)):
+            self.start_service(number)
         self._wait_until(lambda: self._answers(self.payment_url + "/healthz"), self.payments, READY_TIMEOUT_S)
         self._stack.callback(lambda: self._stop("fleet"))
 
@@ -234,6 +260,10 @@ class House:
         self._stack.callback(self.payments.stop)
         self.payments.start()
 
+    def _stop_services(self) -> None:
+        for child in self.services:
+            child.stop()
+
     def _stop(self, name: str) -> None:
         child: Child | None = getattr(self, name, None)
         if child is not None:
@@ -242,9 +272,12 @@ class House:
     def _run_unlatch(self, *arguments: str) -> str:
         return run(f"unlatch {' '.join(arguments)}", [program("unlatch"), *arguments], self._setup_env())
 
-    def _service_env(self) -> dict[str, str]:
+    def _service_env(self, number: int) -> dict[str, str]:
         port = str(self.service_broker_port or self.broker.port)
-        return {**self._setup_env(), "UNLATCH_BROKER_PORT": port, **self.plan.service_env}
+        own = {"UNLATCH_BROKER_PORT": port, "UNLATCH_HTTP_PORT": self.urls[number].rpartition(":")[2]}
+        if len(self.urls) > 1:
+            own["UNLATCH_INSTANCE"] = str(number + 1)
+        return {**self._setup_env(), **own, **self.plan.service_env}
 
     def _setup_env(self) -> dict[str, str]:
         """Return the settings of commands that need no broker."""
@@ -260,10 +293,12 @@ class House:
             "demo": "true",
         }
         named = {f"UNLATCH_{name.upper()}": value for name, value in ours.items()}
-        return {**_clean_env(), **named, **self.plan.service_env}
+        return {**_clean_env(), **self._program_env(), **named, **self.plan.service_env}
 
-    def _service_is_ready(self) -> bool:
-        return self._answers(self.url + "/readyz")
+    def _program_env(self) -> dict[str, str]:
+        if self._program is None:
+            return {}
+        return {"PYTHONPATH": os.pathsep.join(filter(None, (str(self._program), os.environ.get("PYTHONPATH"))))}
 
     def _answers(self, url: str) -> bool:
         try:

@@ -17,6 +17,7 @@ from simulators.provisioning import Wish
 from simulators.report import ReplayReport, Tally, facts_of
 from simulators.street import Scene, ride_all
 from simulators.trips import Trip
+from simulators.trouble import Befallen, Trouble
 
 LAST_REPORTS_S: Final = 30.0  # for the last acknowledgements after the last trip
 POLL_S: Final = 0.1
@@ -29,6 +30,9 @@ class ReplayPlan:
     Attributes:
         speed: how many times faster than real civil time runs; deadlines and time-outs stay real.
         database_url: an empty database; ``None`` for SQLite in the folder.
+        instances: of the service; several need PostgreSQL.
+        kill_every_s: how often one of several instances is killed and started again; ``None`` for never.
+        upgrade: whether half-way a backup is taken and the service is upgraded, one instance after the other.
         directory: where the files go; ``None`` for a temporary folder.
         time_limit_s: real time for all rides together; trips that are not done by then have failed.
         tell: gets a line before each step, ``told`` the tally after each trip.
@@ -41,6 +45,9 @@ class ReplayPlan:
     speed: float
     time_limit_s: float
     database_url: str | None = None
+    instances: int = 1
+    kill_every_s: float | None = None
+    upgrade: bool = False
     directory: Path | None = None
     tell: Callable[[str], None] = lambda _line: None
     told: Callable[[Tally], None] = lambda _tally: None
@@ -67,20 +74,21 @@ def replay(plan: ReplayPlan) -> ReplayReport:
         plan.opened(house)
         plan.tell(f"Riding {len(plan.trips)} trips")
         began = time.perf_counter()
-        tally = asyncio.run(_ride(house, plan, devices))
+        trouble = Trouble(house, kill_every_s=plan.kill_every_s, upgrade=plan.upgrade, tell=plan.tell)
+        tally = asyncio.run(_ride(house, plan, devices, trouble))
         wall_s = time.perf_counter() - began
         house.require_all()
         plan.tell("Holding the service's books against the devices' journals")
         _wait_for_last_reports(house)
-        report = _report(house, plan, tally, wall_s=wall_s, setup_s=setup_s)
+        report = _report(house, plan, tally, trouble.befallen, wall_s=wall_s, setup_s=setup_s)
         plan.closing(house, report)
         return report
 
 
-async def _ride(house: House, plan: ReplayPlan, devices: dict[int, Device]) -> Tally:
+async def _ride(house: House, plan: ReplayPlan, devices: dict[int, Device], trouble: Trouble) -> Tally:
     tally = Tally(trips=len(plan.trips))
     scene = Scene(
-        url=house.url,
+        urls=house.urls,
         operator_token=house.operator_token,
         devices_dir=house.devices_dir,
         devices=devices,
@@ -89,7 +97,8 @@ async def _ride(house: House, plan: ReplayPlan, devices: dict[int, Device]) -> T
     )
     try:
         async with asyncio.timeout(plan.time_limit_s):
-            await ride_all(scene, tally, plan.told)
+            riding = asyncio.create_task(ride_all(scene, tally, plan.told))
+            await (trouble.during(tally, riding) if plan.instances > 1 else riding)
     except TimeoutError:
         tally.failures.append(f"the time limit of {plan.time_limit_s:g} s was reached")
     return tally
@@ -101,9 +110,12 @@ def _house_plan(plan: ReplayPlan) -> Plan:
         "UNLATCH_CIVIL_SPEED": str(plan.speed),
         "UNLATCH_CIVIL_START_MS": str(plan.trips[0].start_s * 1000),
     }
+    if plan.instances > 1:  # one civil clock for all of them, and for those that begin again
+        civil["UNLATCH_CIVIL_REAL_START_MS"] = str(time.time_ns() // 1_000_000)
     return Plan(
         directory=plan.directory,
         database_url=plan.database_url,
+        instances=plan.instances,
         service_env=civil,
         person=plan.person,
         tell=plan.tell,
@@ -126,7 +138,9 @@ def _wait_for_last_reports(house: House) -> None:
         time.sleep(POLL_S)
 
 
-def _report(house: House, plan: ReplayPlan, tally: Tally, *, wall_s: float, setup_s: float) -> ReplayReport:
+def _report(
+    house: House, plan: ReplayPlan, tally: Tally, befallen: Befallen, *, wall_s: float, setup_s: float
+) -> ReplayReport:
     world = invariants.World(*records.read(house.database_url, house.devices_dir))
     found = invariants.look(world)
     return ReplayReport(
@@ -135,6 +149,10 @@ def _report(house: House, plan: ReplayPlan, tally: Tally, *, wall_s: float, setu
         wall_s=round(wall_s, 3),
         setup_s=round(setup_s, 3),
         speed=plan.speed,
+        instances=plan.instances,
+        kills=befallen.kills,
+        upgraded_to=befallen.upgraded_to,
+        backup=befallen.backup,
         devices=len(world.witnesses),
         database=house.database_url.partition(":")[0].partition("+")[0],
         invariants={name: len(lines) for name, lines in found.items()},

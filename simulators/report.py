@@ -9,6 +9,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from simulators.backup import Restored
+
 SHOWN_FAILURES: Final = 10
 
 
@@ -54,7 +56,12 @@ class Tally(msgspec.Struct, kw_only=True):
 
 
 class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The result; ``invariants`` has the number of violations by name, ``violations`` the same in words."""
+    """The result; ``invariants`` has the number of violations by name, ``violations`` the same in words.
+
+    Attributes:
+        kills: of instances; ``upgraded_to`` is the revision that the database was brought to in the middle.
+        backup: what was restored of the backup taken in the middle.
+    """
 
     trips: int
     started: int
@@ -77,6 +84,10 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     invariants: dict[str, int]
     violations: dict[str, list[str]]
     failures: list[str]
+    instances: int = 1
+    kills: int = 0
+    upgraded_to: str | None = None
+    backup: Restored | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -90,6 +101,8 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
             found.append(f"charged {self.charged_minor}, by the receipts' times {self.recomputed_minor}")
         if self.ledger_sum_minor:
             found.append(f"the ledger's accounts sum to {self.ledger_sum_minor}")
+        if self.backup is not None and self.backup.ledger_sum_minor:
+            found.append(f"the accounts of the restored backup sum to {self.backup.ledger_sum_minor}")
         return found
 
 
@@ -121,8 +134,18 @@ def _rows(report: ReplayReport) -> list[tuple[str, str]]:
         ("charged / recomputed, minor units", f"{report.charged_minor} / {report.recomputed_minor}"),
         ("sum of the ledger", str(report.ledger_sum_minor)),
         ("rides a second", f"{report.completed / max(report.wall_s, 0.001):.1f}"),
+        *_rows_of_instances(report),
         ("wall clock, s (set-up)", f"{report.wall_s:.1f} ({report.setup_s:.1f})"),
     ]
+
+
+def _rows_of_instances(report: ReplayReport) -> list[tuple[str, str]]:
+    if report.instances == 1:
+        return []
+    found = [("instances / kills", f"{report.instances} / {report.kills}")]
+    if report.backup is not None:
+        found.append(("restored: sessions / sum", f"{report.backup.sessions} / {report.backup.ledger_sum_minor}"))
+    return [*found, ("upgraded to", report.upgraded_to or "-")]
 
 
 def _shown(lines: list[str]) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import msgspec
@@ -28,8 +29,10 @@ Json = dict[str, Any]
 class Api:
     """The service and the payers' pages, as phones reach them. Use it as an asynchronous context manager."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, *urls: str) -> None:
+        """Take the addresses of the service's instances: each request goes to the next, and so does each try of it."""
+        self._urls = urls
+        self._turns = itertools.count()
         self._client = Client(TIMEOUT_S)
 
     async def __aenter__(self) -> Self:
@@ -45,7 +48,7 @@ class Api:
             ApiError: the service said no.
             NoAnswerError: it said nothing.
         """
-        return await self._ask(Request("GET", self._url + path, _bearer(token)))
+        return await self._ask(Request("GET", path, _bearer(token)))
 
     async def post(
         self, path: str, token: str = "", content: object = None, *, wait_s: int = 0, seen: str = ""
@@ -63,7 +66,7 @@ class Api:
             headers["Prefer"] = f"wait={wait_s}"
         if seen:
             headers["If-Match"] = f'"{seen}"'
-        return await self._ask(Request("POST", self._url + path, headers, msgspec.json.encode(content or {})))
+        return await self._ask(Request("POST", path, headers, msgspec.json.encode(content or {})))
 
     async def post_photo(self, path: str, token: str, photo: bytes) -> Json:
         """Post a photograph as a form does; see ``post``."""
@@ -71,7 +74,7 @@ class Api:
         headers = {**_bearer(token), **_once(), "Content-Type": f"multipart/form-data; boundary={boundary}"}
         part = 'Content-Disposition: form-data; name="photo"; filename="label.jpg"\r\nContent-Type: image/jpeg'
         body = f"--{boundary}\r\n{part}\r\n\r\n".encode() + photo + f"\r\n--{boundary}--\r\n".encode()
-        return await self._ask(Request("POST", self._url + path, headers, body))
+        return await self._ask(Request("POST", path, headers, body))
 
     async def pay(self, pay_url: str) -> None:
         """Press Pay on the provider's page.
@@ -90,7 +93,7 @@ class Api:
             NoAnswerError: the stream broke off.
         """
         headers = {**_bearer(token), "Accept": "text/event-stream", "Last-Event-ID": str(after)}
-        request = Request("GET", self._url + path, headers)
+        request = self._placed(Request("GET", path, headers), next(self._turns))
         async with self._client.stream(request) as (answer, pieces):
             if not answer.ok:
                 answer.body = b"".join([piece async for piece in pieces])
@@ -108,16 +111,23 @@ class Api:
 
     async def _answered(self, request: Request) -> Answer:
         """Send a request until it is answered by more than a word that somebody behind the service is not there."""
-        for _ in range(TRIES - 1):
+        turn = next(self._turns)
+        for attempt in range(TRIES - 1):
             try:
-                answer = await self._client.send(request)
+                answer = await self._client.send(self._placed(request, turn + attempt))
             except NoAnswerError:
                 pass
             else:
                 if answer.status not in LATER:
                     return answer
             await asyncio.sleep(TRY_AGAIN_S)
-        return await self._client.send(request)
+        return await self._client.send(self._placed(request, turn + TRIES - 1))
+
+    def _placed(self, request: Request, turn: int) -> Request:
+        """Return a request for a path of the service as one to the instance whose turn it is."""
+        if not request.url.startswith("/"):
+            return request
+        return replace(request, url=self._urls[turn % len(self._urls)] + request.url)
 
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -35,12 +35,12 @@ class Scene:
     """A running system, and what is to be replayed on it, ``speed`` times as fast as it was.
 
     Attributes:
-        url: of the service; ``operator_token`` is a technician's.
+        urls: of the service's instances; ``operator_token`` is a technician's.
         devices_dir: of the fleet.
         devices: the bikes by number.
     """
 
-    url: str
+    urls: Sequence[str]
     operator_token: str
     devices_dir: Path
     devices: Mapping[int, Device]
@@ -54,7 +54,7 @@ async def ride_all(scene: Scene, tally: Tally, told: Told) -> None:
     for number, trip in enumerate(scene.trips):
         by_bike[trip.bike].append((number, trip))
     with Darkroom(PHOTO_SEED) as darkroom:
-        async with Api(scene.url) as api, Hands(scene.devices_dir) as hands:
+        async with Api(*scene.urls) as api, Hands(scene.devices_dir) as hands:
             street = Street(scene, api, hands, darkroom, tally)
             async with asyncio.TaskGroup() as group:
                 for bike, its_trips in by_bike.items():

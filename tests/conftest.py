@@ -56,6 +56,7 @@ FOR_THE_SOAK: Final = (
     "tests/end_to_end/test_demo.py::test_a_demo_that_is_killed",
     "tests/end_to_end/test_replay.py::test_a_bike_that_was_out_for_too_long",
     "tests/end_to_end/test_replay.py::test_a_replay_that_runs_out_of_time",
+    "tests/end_to_end/test_replay.py::test_two_instances_of_which_one_is_killed",
 )
 """What takes long and whose parts are tried elsewhere too: `make soak` runs it, and ``UNLATCH_EVERY_DATABASE=1``."""
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from simulators.invariants import INVARIANTS
+from simulators.newer import REVISION
 from simulators.processes import program
 from tests.support.postgres import Postgres
 
@@ -49,15 +50,19 @@ def write(folder: Path, trips: list[Row]) -> Path:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Some trips a minute long, one of many hours, some back to where they began."""
+    return write(tmp_path_factory.mktemp("trips"), invented(TRIPS))
+
+
+def invented(count: int) -> list[Row]:
     chance = random.Random(30)  # noqa: S311 - simulated chance
     free_at = dict.fromkeys(range(1, BIKES + 1), NOON)
     trips: list[Row] = []
-    for number in range(TRIPS):
+    for number in range(count):
         bike = number % BIKES + 1
-        seconds = 30_000 if number == TRIPS - 1 else chance.randint(61, 4_000)
+        seconds = 30_000 if number == count - 1 else chance.randint(61, 4_000)
         trips.append((free_at[bike], bike, seconds, chance.choice(STATIONS), chance.choice(STATIONS)))
         free_at[bike] += timedelta(seconds=seconds + 120)
-    return write(tmp_path_factory.mktemp("trips"), trips)
+    return trips
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -158,3 +163,23 @@ def test_on_postgresql_every_trip_is_ridden_once_per_empty_database(data: Path, 
         again = run("replay", str(data), "--speed", SPEED, "--out", str(out), "--database", url)
         assert again.returncode == 1
         assert "The database is not empty" in again.stdout
+
+
+def test_two_instances_of_which_one_is_killed_again_and_again_and_an_upgrade_in_the_middle(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    data = write(tmp_path, invented(2 * TRIPS))
+    more = ("--instances", "2", "--kill-every", "4", "--upgrade", "--database", postgres.new_database())
+    report = replayed(data, tmp_path / "report.json", *more)
+    require_whole(report, 2 * TRIPS)
+    assert report["kills"] > 0
+    assert report["upgraded_to"] == REVISION
+    assert TRIPS <= report["backup"]["sessions"] <= 2 * TRIPS
+    assert report["backup"]["ledger_sum_minor"] == 0
+
+
+def test_what_needs_several_instances_is_refused_where_there_is_one_or_sqlite(data: Path, tmp_path: Path) -> None:
+    for more, remedy in ((("--upgrade",), "--instances 2"), (("--instances", "2"), "--database")):
+        done = run("replay", str(data), "--out", str(tmp_path / "report.json"), *more)
+        assert done.returncode == 1
+        assert remedy in done.stdout

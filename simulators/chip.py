@@ -127,19 +127,21 @@ class StrikeBody:
 
     Attributes:
         pulled: somebody outside pulls.
+        handle: somebody is at the handle inside.
     """
 
     pulled: bool = False
+    handle: bool = False
     shut: bool = True
 
     def step(self, on: frozenset[str]) -> None:
         """See ``Body``."""
-        if self.pulled and "strike" in on:
+        if self.handle or (self.pulled and "strike" in on):
             self.shut = False
 
     def sensors(self) -> dict[str, bool]:
         """See ``Body``."""
-        return {"door": self.shut}
+        return {"door": self.shut, "inside": self.handle}
 
 
 @dataclass(frozen=True, slots=True)

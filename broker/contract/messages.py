@@ -95,9 +95,14 @@ class CommandReport(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
 
 class BoltReport(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="bolt"):
-    """The bolt moved without a command; where it is now stands in the report's status."""
+    """The bolt moved without a command; where it is now stands in the report's status.
+
+    Attributes:
+        inside: the hand was at the handle inside, which always opens; with ``Cause.HAND`` alone.
+    """
 
     cause: Cause
+    inside: bool = False
 
 
 class BootReport(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="boot"):

@@ -111,10 +111,10 @@ class Agent:
             case ev.SaveFailed():
                 return self._on_save_failed(event, now_ms)
             case ev.SensorsChanged():
-                self._on_sensors(event.status, event.cause, now_ms, event.fault)
+                self._on_sensors(event, now_ms)
             case ev.DriveEnded():
                 if not self._commands.drive_ended(event, now_ms):
-                    self._on_sensors(event.status, Cause.UNKNOWN, now_ms)
+                    self._on_sensors(ev.SensorsChanged(event.status), now_ms)
             case ev.DriveTooLate():
                 self._commands.drive_too_late(event.command_id, now_ms)
             case ev.SelfTested():
@@ -191,23 +191,25 @@ class Agent:
                 self._commands.intent_failed(record, now_ms)
         return self._complaints.about("journal_failed", event.detail, now_ms)
 
-    def _on_sensors(self, status: Status, cause: Cause, now_ms: int, fault: Fault | None = None) -> None:
+    def _on_sensors(self, seen: ev.SensorsChanged, now_ms: int) -> None:
         if self._commands.driving:
-            self._senses.take(status)
+            self._senses.take(seen.status)
         else:
-            self._senses.observe(status, cause, now_ms)
-        if fault is not None:
-            self._reporter.report(FaultReport(fault=fault), Weight.TELEMETRY, now_ms)
+            self._senses.observe(seen.status, seen.cause, now_ms, inside=seen.inside)
+        if seen.fault is not None:
+            self._reporter.report(FaultReport(fault=seen.fault), Weight.TELEMETRY, now_ms)
 
     def _on_self_tested(self, event: ev.SelfTested, now_ms: int) -> None:
         if event.status is not None:
-            self._on_sensors(event.status, Cause.UNKNOWN, now_ms)
+            self._on_sensors(ev.SensorsChanged(event.status), now_ms)
         self._commands.self_tested(event.record, event.status, now_ms)
 
     def _look_at_senses(self, now_ms: int) -> None:
         change = None if self._commands.driving else self._senses.bolt_change(now_ms)
         if change is not None:
-            self._reporter.report(BoltReport(cause=change.cause), Weight.EVIDENCE, change.since_ms)
+            self._reporter.report(
+                BoltReport(cause=change.cause, inside=change.inside), Weight.EVIDENCE, change.since_ms
+            )
             if change.cause is Cause.FORCED:
                 self._reporter.report(FaultReport(fault=Fault.TAMPERED), Weight.TELEMETRY, now_ms)
         if self._senses.moved(now_ms):

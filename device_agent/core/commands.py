@@ -235,7 +235,9 @@ class Commands:
         """A hand was at the lock just before the order: say so before the movement covers it."""
         change = self._senses.bolt_change(now_ms, settled=False)
         if change is not None:
-            self._reporter.report(BoltReport(cause=change.cause), Weight.EVIDENCE, change.since_ms)
+            self._reporter.report(
+                BoltReport(cause=change.cause, inside=change.inside), Weight.EVIDENCE, change.since_ms
+            )
 
     def _end(
         self, record: CommandRecord, move: Move, now_ms: int, result: Result, reason: Reason | None = None

@@ -87,12 +87,14 @@ class SensorsChanged:
 
     Attributes:
         cause: the driver's view of a moved bolt.
+        inside: a hand at the handle inside moved it.
         fault: what a sense noticed that has no place in a status, such as an opened case; told once.
     """
 
     status: Status
     cause: Cause = Cause.UNKNOWN
     fault: Fault | None = None
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class BoltChange:
     bolt: Bolt
     cause: Cause
     since_ms: int
+    inside: bool = False
 
 
 class Senses:
@@ -34,7 +35,7 @@ class Senses:
         self._moved_at_ms: int | None = None
         self._battery_low = False
 
-    def observe(self, status: Status, cause: Cause, now_ms: int) -> None:
+    def observe(self, status: Status, cause: Cause, now_ms: int, *, inside: bool = False) -> None:
         """Take readings; a bolt that differs from what a report explained must settle before it counts."""
         self.status = status
         if self._told_position is None:
@@ -42,7 +43,7 @@ class Senses:
         if status.bolt == self.told_bolt:
             self._change = None
         elif self._change is None or self._change.bolt != status.bolt:
-            self._change = BoltChange(status.bolt, cause, now_ms)
+            self._change = BoltChange(status.bolt, cause, now_ms, inside)
 
     def take(self, status: Status) -> None:
         """Take readings whose bolt a command explains."""

@@ -176,7 +176,7 @@ class MemoryLock:
     def open_from_inside(self) -> None:
         """Open a pod from within, which always works (DESIGN 4)."""
         with self._mutex:
-            self._by_person(Action.UNLOCK, MovedBy.INSIDE, Cause.HAND)
+            self._by_person(Action.UNLOCK, MovedBy.INSIDE, Cause.HAND, inside=True)
 
     def sense(
         self,
@@ -226,13 +226,13 @@ class MemoryLock:
         self._settle(drive.bolt)
         self._listener(DriveEnded(command_id=drive.command_id, status=self._status))
 
-    def _by_person(self, what: Action, moved_by: MovedBy, cause: Cause) -> None:
+    def _by_person(self, what: Action, moved_by: MovedBy, cause: Cause, *, inside: bool = False) -> None:
         self._record(what, moved_by, AFTER[what])
         if self._drive is not None:
             self._finish_drive(_Drive(self._drive.command_id, 0, AFTER[what]))
             return
         self._settle(AFTER[what])
-        self._listener(SensorsChanged(self._status, cause))
+        self._listener(SensorsChanged(self._status, cause, inside=inside))
 
     def _settle(self, bolt: Bolt) -> None:
         moved = bolt is not self._status.bolt

@@ -15,11 +15,13 @@ from broker.contract.messages import Status
 from device_agent.core.events import DriveEnded, SensorsChanged
 from device_agent.drivers.heat import Heat
 from device_agent.drivers.pins import Pins
-from device_agent.drivers.wiring import Course, Wiring
+from device_agent.drivers.wiring import Course, Wiring, lines_of
 from device_agent.errors import DriverError
 from device_agent.ports import Clock, DriverListener
 
 SETTLE_MS: Final = 30  # switches bounce for 1 to 20 ms
+HANDLE_MS: Final = 3_000  # from a handle that was pressed and let go to a door that gives way
+REBOUND_MS: Final = 3_000  # a door that was thrown shut comes back for so long without anybody's doing
 TARGETS: Final = {Action.UNLOCK: Bolt.OPEN, Action.LOCK: Bolt.CLOSED}
 
 
@@ -44,6 +46,35 @@ class _Drive:
     there_ms: int | None = None
 
 
+class Unexpected:
+    """Says why a bolt moved that nobody drove: a hand closes it, the handle inside opens it, and else it is forced."""
+
+    def __init__(self, *, has_handle: bool) -> None:
+        """Begin with a bolt that has stood where it stands for long.
+
+        Args:
+            has_handle: there is a sense at the handle inside; without it an opening has no cause that is known.
+        """
+        self.has_handle = has_handle
+        self._handle_ms: int | None = None
+        self._closed_ms: int | None = None
+        self._bolt = Bolt.CLOSED
+
+    def explain(self, bolt: Bolt, handle: bool, now_ms: int) -> tuple[Cause, bool]:  # noqa: FBT001 - a reading
+        """Take the readings; return the cause, and whether the hand was inside."""
+        if handle:
+            self._handle_ms = now_ms
+        if bolt is Bolt.CLOSED and self._bolt is not Bolt.CLOSED:
+            self._closed_ms = now_ms
+        self._bolt = bolt
+        if bolt is Bolt.CLOSED:
+            return Cause.HAND, False
+        if self._handle_ms is not None and now_ms <= self._handle_ms + HANDLE_MS:
+            return Cause.HAND, True
+        rebounds = self._closed_ms is not None and now_ms <= self._closed_ms + REBOUND_MS
+        return (Cause.FORCED if self.has_handle and bolt is Bolt.OPEN and not rebounds else Cause.UNKNOWN), False
+
+
 class WiredLock:
     """A ``ports.LockDriver`` on ``pins``. It has no thread of its own: it is polled, and told of changed sensors."""
 
@@ -53,6 +84,7 @@ class WiredLock:
         self._mutex = threading.RLock()
         self._listener: DriverListener = _nobody
         self._drive: _Drive | None = None
+        self._unexpected = Unexpected(has_handle="inside" in lines_of(wiring)[1])
         longest = max(_longest_ms(wiring.course(action)) for action in wiring.actions & TARGETS.keys())
         self._heat = Heat(wiring.duty_percent, longest, clock.uptime_ms())
 
@@ -142,13 +174,24 @@ class WiredLock:
             if self._drive is not None:
                 self._advance(self._drive, self._clock.uptime_ms())
                 return
-        status = self.status()
-        cause = Cause.HAND if status.bolt is Bolt.CLOSED else Cause.UNKNOWN  # a hand closes; what opens is for people
-        self._listener(SensorsChanged(status, cause))
+            event = self._explained(self._clock.uptime_ms())
+        self._listener(event)
+
+    def _explained(self, now_ms: int) -> SensorsChanged:
+        try:
+            status = self.status()
+            cause, inside = self._unexpected.explain(status.bolt, self._handle(), now_ms)
+        except DriverError:
+            return SensorsChanged(Status(bolt=Bolt.UNKNOWN))
+        return SensorsChanged(status, cause, inside=inside)
+
+    def _handle(self) -> bool:
+        return self._unexpected.has_handle and self._pins.read("inside")
 
     def _advance(self, drive: _Drive, now_ms: int) -> None:
         try:
             status = self.status()
+            self._unexpected.explain(status.bolt, self._handle(), now_ms)
             if status.bolt is drive.target:
                 self._stay(drive, status, now_ms)
                 return

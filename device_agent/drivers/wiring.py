@@ -49,7 +49,11 @@ class Pin(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Wiring(Protocol):
-    """One kind of lock. Its fields of type ``Pin`` are named as its outputs and sensors are."""
+    """One kind of lock. Its fields of type ``Pin`` are named as its outputs and sensors are.
+
+    Two sensors mean the same for every kind: ``door`` is on while the door is shut, and ``inside`` while somebody is at
+    the handle inside, which opens without any of this.
+    """
 
     outputs: ClassVar[tuple[str, ...]]
     sensors: ClassVar[tuple[str, ...]]
@@ -117,6 +121,7 @@ class Motor(Struct, frozen=True, kw_only=True, tag_field="driver", tag="motor", 
     open_end: Pin
     closed_end: Pin
     door: Pin | None = None
+    inside: Pin | None = None
     stall_ms: Run = 3_000
     duty_percent: Duty = 25
 
@@ -163,6 +168,7 @@ class Servo(Struct, frozen=True, kw_only=True, tag_field="driver", tag="servo", 
     signal: Signal
     bolt: Pin
     door: Pin | None = None
+    inside: Pin | None = None
     open_us: PulseUs = 2_000
     closed_us: PulseUs = 1_000
     move_ms: Run = 800
@@ -197,6 +203,7 @@ class Strike(Struct, frozen=True, kw_only=True, tag_field="driver", tag="strike"
 
     strike: Pin
     door: Pin
+    inside: Pin | None = None
     release_ms: Pulse = 1_000
     tries: Tries = 3
     gap_ms: Run = 200

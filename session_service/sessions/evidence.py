@@ -285,6 +285,7 @@ def _raise_alerts(connection: Connection, seen: Seen, session: Session | None) -
     if isinstance(body, FaultReport):
         devices.open_alert(connection, device, body.fault, "reported by the device", now_ms)
     forced = isinstance(body, BoltReport) and body.cause is Cause.FORCED
-    nobodys = isinstance(body, BoltReport) and seen.report.status.bolt is Bolt.OPEN and session is None
+    opened = isinstance(body, BoltReport) and not body.inside and seen.report.status.bolt is Bolt.OPEN
+    nobodys = opened and session is None
     if forced or nobodys:
         devices.open_alert(connection, device, Fault.TAMPERED, "the bolt opened without a command", now_ms)

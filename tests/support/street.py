@@ -277,9 +277,11 @@ class Street:
         )
         return device.says(body, self.now_ms, fix=fix)
 
-    def bolt(self, device: Device, bolt: Bolt, cause: Cause = Cause.HAND, *, fix: bool = True) -> Report:
+    def bolt(
+        self, device: Device, bolt: Bolt, cause: Cause = Cause.HAND, *, inside: bool = False, fix: bool = True
+    ) -> Report:
         device.bolt = bolt
-        return device.says(BoltReport(cause=cause), self.now_ms, fix=fix)
+        return device.says(BoltReport(cause=cause, inside=inside), self.now_ms, fix=fix)
 
     def moved(self, device: Device, place: str | None) -> Report:
         device.place = place

@@ -177,6 +177,12 @@ def test_a_forced_lock_is_tampered_with(world: World) -> None:
     assert bodies(world) == [BoltReport(cause=Cause.FORCED), FaultReport(fault=Fault.TAMPERED)]
 
 
+def test_who_opens_from_inside_is_told_as_that_and_nothing_is_tampered_with(world: World) -> None:
+    world.lock.open_from_inside()
+    world.pass_ms(60)
+    assert bodies(world) == [BoltReport(cause=Cause.HAND, inside=True)]
+
+
 def test_a_device_that_was_carried_away_says_so_but_not_at_every_fix(world: World) -> None:
     world.lock.sense(position=TORGAU)
     world.lock.sense(position=TEN_M_ON)

@@ -14,7 +14,6 @@ from device_agent.drivers.memory import POD, MemoryLock
 from device_agent.drivers.wiring import Motor, Pin, Solenoid, lines_of
 from device_agent.errors import SettingsError, WiringError
 from device_agent.program import make_driver
-from device_agent.settings import EXAMPLE as SETTINGS
 from device_agent.settings import load as load_settings
 from simulators.chip import SimulatedChip, SolenoidBody
 
@@ -64,21 +63,32 @@ def test_a_wrong_driver_is_refused_with_the_place_and_the_remedy(
         load(name, wanted(tmp_path, **options))
 
 
+SETTINGS: Final = """\
+device = "0123456789"
+state_dir = "state"
+report_key_file = "report_key.pem"
+command_key_files = ["command_key.pem"]
+[broker]
+host = "127.0.0.1"
+plain_tcp = true
+[lock]
+driver = "solenoid"
+kind = "bike"
+[lock.options]
+coil = { line = 17 }
+"""
 WRONG: Final = {
-    "bolt = { line = 27 }\nopening_ms = 300": r"agent\.toml: line 25: lock\.options\.opening_ms: .*there are coil",
-    "bolt = { line = 17 }": r"agent\.toml: line 24: lock\.options\.bolt: line 17 is coil's already; give each",
-    "bolt = {}": r"agent\.toml: line 24: lock\.options\.bolt: .*missing required field `line`",
-    "bolt = { line = 27 }\n[lock.options.door]\nline = 900": r"line 26: lock\.options\.door\.line: .*<= 511",
+    "bolt = { line = 27 }\nopening_ms = 300": r"device\.toml: line 14: lock\.options\.opening_ms: .*there are coil",
+    "bolt = { line = 17 }": r"device\.toml: line 13: lock\.options\.bolt: line 17 is coil's already; give each",
+    "bolt = {}": r"device\.toml: line 13: lock\.options\.bolt: .*missing required field `line`",
+    "bolt = { line = 27 }\n[lock.options.door]\nline = 900": r"line 15: lock\.options\.door\.line: .*<= 511",
 }
 
 
 @pytest.mark.parametrize("rest", WRONG)
 def test_a_wrong_wiring_is_refused_with_the_file_and_the_line(tmp_path: Path, rest: str) -> None:
-    text = (
-        SETTINGS.replace('driver = "memory"', 'driver = "solenoid"') + "[lock.options]\ncoil = { line = 17 }\n" + rest
-    )
-    (tmp_path / "agent.toml").write_text(text)
-    settings = load_settings(tmp_path / "agent.toml")
+    (tmp_path / "device.toml").write_text(SETTINGS + rest)
+    settings = load_settings(tmp_path / "device.toml")
     with pytest.raises(SettingsError, match=WRONG[rest]):
         make_driver(settings, SimulatedChip(SolenoidBody(), frozenset()))
 

@@ -12,7 +12,7 @@ import pytest
 from broker.contract.codes import Action, Bolt, Cause
 from device_agent.core.events import DriveEnded, SensorsChanged
 from device_agent.core.limits import Limits
-from device_agent.drivers.wired import SETTLE_MS, WiredLock
+from device_agent.drivers.wired import HANDLE_MS, REBOUND_MS, SETTLE_MS, WiredLock
 from device_agent.drivers.wiring import PULSE_LIMIT_MS, Motor, Pin, Servo, Signal, Solenoid, Strike, Wiring
 from device_agent.errors import DriverError
 from simulators.chip import Body, MotorBody, Pulse, ServoBody, SimulatedChip, SolenoidBody, StrikeBody
@@ -23,6 +23,7 @@ MAX_MS: Final = Limits().max_drive_ms
 SOLENOID: Final = Solenoid(coil=Pin(17), bolt=Pin(27, active_low=True))
 MOTOR: Final = Motor(open_motor=Pin(5), close_motor=Pin(6), open_end=Pin(13), closed_end=Pin(19))
 SERVO: Final = Servo(signal=Signal(0), bolt=Pin(27))
+HANDLED: Final = Strike(strike=Pin(17), door=Pin(27), inside=Pin(22, active_low=True))
 STRIKE: Final = Strike(strike=Pin(17), door=Pin(27))
 
 
@@ -248,3 +249,53 @@ def test_a_hand_that_closes_it_is_told_as_a_hand() -> None:
     [told] = bench.heard
     assert isinstance(told, SensorsChanged)
     assert (told.status.bolt, told.cause) == (Bolt.CLOSED, Cause.HAND)
+
+
+def causes(bench: Bench) -> list[tuple[Bolt, Cause, bool]]:
+    return [(e.status.bolt, e.cause, e.inside) for e in bench.heard if isinstance(e, SensorsChanged)]
+
+
+@pytest.mark.parametrize("later_ms", [0, 1, HANDLE_MS - 1])
+def test_who_opens_from_inside_is_no_thief(later_ms: int) -> None:
+    body = StrikeBody()
+    bench = Bench(HANDLED, body)
+    body.handle = later_ms == 0
+    bench.advance(1)
+    if later_ms:  # the handle springs back before the door moves
+        bench.lock._unexpected.explain(Bolt.CLOSED, handle=True, now_ms=bench.chip.now_ms)
+        bench.advance(later_ms - 1)
+        body.shut = False
+        bench.lock._changed()
+    assert causes(bench) == [(Bolt.OPEN, Cause.HAND, True)]
+    assert bench.chip.history == []
+
+
+@pytest.mark.parametrize(
+    ("wiring", "said"), [(HANDLED, Cause.FORCED), (STRIKE, Cause.UNKNOWN)], ids=["with a handle's sense", "without"]
+)
+def test_what_opens_without_an_order_and_without_a_hand_inside_is_forced_where_that_can_be_told(
+    wiring: Wiring, said: Cause
+) -> None:
+    body = StrikeBody()
+    bench = Bench(wiring, body)
+    body.shut = False
+    bench.lock._changed()
+    assert causes(bench) == [(Bolt.OPEN, said, False)]
+
+
+def test_a_door_that_comes_back_when_it_was_thrown_shut_is_not_forced() -> None:
+    body = StrikeBody(pulled=True)
+    bench = Bench(HANDLED, body)
+    bench.drive()
+    for shut, wait_ms in ((True, 300), (False, 300), (True, REBOUND_MS + 1), (False, 0)):
+        body.shut = shut
+        bench.lock._changed()
+        bench.advance(wait_ms)
+    assert [cause for _, cause, _ in causes(bench)] == [Cause.HAND, Cause.UNKNOWN, Cause.HAND, Cause.FORCED]
+
+
+def test_a_sensor_that_fails_between_orders_is_not_known_and_ends_nothing() -> None:
+    bench = strike()
+    bench.chip.broken = True
+    bench.lock._changed()
+    assert causes(bench) == [(Bolt.UNKNOWN, Cause.UNKNOWN, False)]

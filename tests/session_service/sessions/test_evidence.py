@@ -184,6 +184,12 @@ def test_a_bolt_that_opens_by_itself_on_a_free_device_is_an_alert(street: Street
     assert street.alerts(bike) == {"tampered"}
 
 
+def test_who_leaves_by_the_handle_inside_raises_no_alarm(street: Street, bike: Device) -> None:
+    street.bolt(bike, Bolt.OPEN, Cause.HAND, inside=True)
+    street.deliver(bike)
+    assert street.alerts(bike) == set()
+
+
 def test_a_refund_gives_back_no_more_than_was_charged(street: Street, rider: RiderIdentity, bike: Device) -> None:
     session_id = opened(street, rider, bike)
     later(street, 10 * MIN_MS, bike)

@@ -69,6 +69,10 @@ COMMANDS_SENT: Final = Counter(
     "Commands handed to the broker (sent), or not (failed: sent again later).",
     ["result"],
 )
+COMMANDS_UNSENT: Final = Gauge(
+    "unlatch_commands_unsent",
+    "Commands that the last sweep found in the outbox, a second after they were made; 200 at the most.",
+)
 COMMAND_SECONDS: Final = Timed(
     "unlatch_command_seconds",
     "From the making of a command to its device's word on it: accepted, then done, refused or expired.",
@@ -104,8 +108,14 @@ SPANS: Final = Counter(
     ["outcome"],
 )
 STREAMS: Final = Gauge("unlatch_event_streams", "Event streams that are open, of riders and of dashboards.", ["of"])
+TAKINGS_WAITING: Final = Gauge(
+    "unlatch_takings_waiting", "Takings that wait to be added up; they are in every figure all the same."
+)
 TOP_UPS: Final = Counter("unlatch_top_ups_total", "Top-ups: begun, paid, failed, mismatch.", ["outcome"])
 REFUNDS: Final = Counter("unlatch_refunds_total", "Parts of refunds that have an end: done, failed.", ["outcome"])
+REFUNDS_WAITING: Final = Gauge(
+    "unlatch_refunds_waiting", "Parts of refunds that the provider has not decided half a minute later; 20 at the most."
+)
 REPLAYS: Final = Counter("unlatch_idempotency_replays_total", "Requests that were answered as their first sending was.")
 PHOTOS_WAITING: Final = Gauge("unlatch_photos_waiting", "Photographs of labels that are being read or wait for it.")
 CERTIFICATE_EXPIRES: Final = Gauge(

@@ -96,7 +96,9 @@ class Dispatcher:
         rows = await self._database.read(
             lambda c: repository.outbox(c, created_before_ms=before_ms, limit=RESEND_AT_ONCE)
         )
-        await self.send(row for row in rows if row.id not in self._sent_at_ms)
+        left = [row for row in rows if row.id not in self._sent_at_ms]
+        metrics.COMMANDS_UNSENT.set(len(left))
+        await self.send(left)
 
 
 async def _nobody(topic: str, payload: bytes, qos: int, *, retain: bool = False) -> None:  # noqa: ARG001 - as Publish

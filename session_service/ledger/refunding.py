@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from session_service import metrics
 from session_service.clock import Clock
 from session_service.database import Database
 from session_service.ledger import refunds
@@ -47,7 +48,9 @@ class Refunding:
     async def ask_again(self) -> None:
         """Ask for what has had no answer for a while."""
         before_ms = self._clock.now_ms() - ASK_AGAIN_MS
-        for part in await self._database.read(lambda c: rows.unsettled(c, before_ms, AT_ONCE)):
+        unsettled = await self._database.read(lambda c: rows.unsettled(c, before_ms, AT_ONCE))
+        metrics.REFUNDS_WAITING.set(len(unsettled))
+        for part in unsettled:
             await self._ask(part)
 
     async def ask(self, refund_id: str) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from session_service import metrics
 from session_service.database import Database
 from session_service.reports import totals_repository as repository
 
@@ -53,4 +54,5 @@ class Totals:
         work = partial(repository.add, in_zone=self._zone, limit=AT_ONCE)
         for _ in range(STEPS_A_ROUND):
             if await self._database.write(work) < AT_ONCE:
-                return
+                break
+        metrics.TAKINGS_WAITING.set(await self._database.read(repository.waiting))

@@ -107,6 +107,11 @@ def add(connection: Connection, in_zone: str, limit: int) -> int:
     return len(ids)
 
 
+def waiting(connection: Connection) -> int:
+    """Return how many takings wait to be added."""
+    return int(connection.execute(select(func.count()).select_from(_WAITING)).scalar_one())
+
+
 def totals(connection: Connection, span: Span, by: By) -> list[Total]:
     """Return what was taken by day, account or site: what has been added up, and what waits, in one look.
 

@@ -16,7 +16,7 @@ import yaml  # type: ignore[import-untyped]  # its stubs are another package
 
 from broker.mosquitto.ports import LOOPBACK, free_port
 from broker.mosquitto.supervisor import Mosquitto
-from docs.monitoring_page import PAGE, ours, series, with_table
+from docs.monitoring_page import PAGE, name_of, ours, series, with_table
 from tests.support.world import until, world
 
 ROOT: Final = Path(__file__).parents[2]
@@ -58,6 +58,12 @@ def test_every_metric_that_a_query_names_is_the_services_own() -> None:
     named = {name for query in queries() for name in METRIC.findall(query)}
     assert len(named) > 10
     assert named <= series(), named - series()
+
+
+def test_every_metric_has_a_panel_or_is_recorded_for_one() -> None:
+    named = {name for query in queries() for name in METRIC.findall(query)}
+    unseen = {metric for metric in map(name_of, ours()) if not any(name.startswith(metric) for name in named)}
+    assert not unseen
 
 
 def test_every_recorded_figure_that_a_query_names_is_recorded() -> None:

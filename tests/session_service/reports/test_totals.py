@@ -7,6 +7,7 @@ from datetime import date
 from functools import partial
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import Connection, insert, select, update
 
 from session_service.database import Database, table_of
@@ -82,6 +83,13 @@ async def test_they_equal_the_ledger_while_they_are_added_up_and_after_a_late_fa
     await ensure_equal(database)
     await totals.Totals(database, ZONE).round()
     await ensure_equal(database)
+
+
+async def test_what_waits_to_be_added_is_a_figure(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    await database.write(lambda c: write_year(c, RIDES))
+    monkeypatch.setattr(totals, "STEPS_A_ROUND", 1)
+    await totals.Totals(database, ZONE).round()
+    assert REGISTRY.get_sample_value("unlatch_takings_waiting") == RIDES - totals.AT_ONCE == await waiting(database)
 
 
 async def test_a_city_in_another_zone_has_other_days_and_begins_anew(database: Database) -> None:

@@ -103,7 +103,7 @@ async def _measure(url: str, devices: int, minutes: int, *, noise: bool) -> dict
         result |= _amounts(rows, before, after, minutes)
         _tell("filling a year")
         for number in numbers[:ASKED]:
-            await database.write(partial(_fill, number=number, last_hour=start_ms // HOUR_MS, noise=noise))
+            await database.write(partial(fill, number=number, last_hour=start_ms // HOUR_MS, noise=noise))
         result["chart_ms"] = await _charts(database, names[:ASKED], (start_ms + minutes * MINUTE_MS) // 1_000)
     finally:
         await database.close()
@@ -187,15 +187,15 @@ class _Device:
         return int(chance.random() < OUTBOX_SHARE), round(self._battery), signal_dbm, round(self._temperature_c * 10)
 
 
-def _fill(connection: Connection, number: int, last_hour: int, *, noise: bool) -> None:
+def fill(connection: Connection, number: int, last_hour: int, *, noise: bool, minutes_days: int = MINUTES_DAYS) -> None:
     """Give a device a year of hours, two weeks of minutes and half a day of heartbeats, before the last one."""
     hours = range(last_hour - YEAR_HOURS, last_hour)
     if connection.dialect.name == "postgresql":
-        days = range(last_hour // DAY_HOURS - MINUTES_DAYS - 1, last_hour // DAY_HOURS + 1)
+        days = range(last_hour // DAY_HOURS - minutes_days - 1, last_hour // DAY_HOURS + 1)
         for parent in (partitions.BEATS, partitions.MINUTE):
             partitions.make_for(connection, parent, days)
     device = _Device(number, random.Random(number), noise=noise)  # noqa: S311 - a simulation
-    for hour in hours[-MINUTES_DAYS * DAY_HOURS :]:
+    for hour in hours[-minutes_days * DAY_HOURS :]:
         heard = [device.sample(hour * HOUR_MS + n * EVERY_S * 1_000) for n in range(HOUR_S // EVERY_S)]
         beats = of_samples(heard, hour * HOUR_S)
         key = {"hour": hour, "device": number}

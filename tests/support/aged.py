@@ -36,7 +36,7 @@ def age(house: BrowserHouse) -> str:
         _plant_reports(connection, house.bikes[0].id, old.id)
     engine = sqlite_engine(house.database_url)
     with engine.begin() as rows:
-        measure._fill(rows, number_of(house.bikes[0].id), Clock().now_ms() // HOUR_MS, noise=False)
+        measure.fill(rows, number_of(house.bikes[0].id), Clock().now_ms() // HOUR_MS, noise=False)
     engine.dispose()
     house.start_service()
     return old.id

@@ -1,6 +1,6 @@
 # Unlatch. `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test check bench bench-web soak mutants docs pictures dashboard-pictures words lock device-bundle clean
+.PHONY: help setup setup-demo demo test check bench bench-web bench-device soak mutants docs pictures dashboard-pictures words lock device-bundle clean
 
 BIN := .venv/bin
 # Three workers: most machines have two cores, and some tests wait. Each worker runs a broker and a database of its own.
@@ -34,6 +34,9 @@ bench: setup-demo ## measure scan-to-unlock against its floor (3 minutes; writes
 
 bench-web: setup ## measure the riders' pages on a slow phone, with Lighthouse, and the dashboard with 10,000 devices (6 minutes; writes to build/bench)
 	@rider=0; $(BIN)/python -m simulators.bench_web || rider=$$?; $(BIN)/python -m simulators.bench_web.dashboard && exit $$rider
+
+bench-device: setup-demo ## measure the agent: memory, processor, start, time to the pin, wear of the card (3 minutes; writes build/bench/device.json)
+	@$(BIN)/python -m simulators.bench_device
 
 soak: setup ## check the rules with many more histories, plant faults in them, and replay TRIPS=DIR, a folder of real trips
 	UNLATCH_RULES_BATCHES=100 UNLATCH_RULES_FIRST=1000 $(PYTEST) tests/session_service/sessions/test_rules_machine.py

@@ -45,6 +45,10 @@ class RideError(SimulatorError):
     """A ride went another way than it should."""
 
 
+class CardError(SimulatorError):
+    """There is no simulated memory card on this machine."""
+
+
 class BenchError(SimulatorError):
     """Something that is to be measured cannot be; no figure is written."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,8 @@ from broker.contract.codes import Action, Bolt, Reason, Result
 from broker.contract.messages import BoltReport, CommandReport
 from device_agent.journal import SqliteJournal
 from device_agent.room import PIECE_BYTES, ROOM_BYTES, Room
+from simulators.card import Card
 from tests.support.agent_world import ManualClock, World
-from tests.support.card import Card, new_card
-
-
-@pytest.fixture
-def card(tmp_path: Path) -> Iterator[Card]:
-    with new_card(tmp_path) as card:
-        yield card
 
 
 def outcome(world: World, action: Action) -> tuple[Result, Reason | None]:

@@ -16,16 +16,10 @@ from broker.contract.messages import BootReport, Command, CommandReport, Config
 from device_agent.core.records import CommandRecord, Snapshot
 from device_agent.journal import SqliteJournal
 from device_agent.ports import SignedReport, Transaction
+from simulators.card import Card, mounted
 from tests.support.agent_world import COMMAND_KEY, DEVICE, ManualClock, World
-from tests.support.card import Card, mounted, new_card
 
 SECTOR = 512  # the most that a card writes as one
-
-
-@pytest.fixture
-def card(tmp_path: Path) -> Iterator[Card]:
-    with new_card(tmp_path) as card:
-        yield card
 
 
 @dataclass

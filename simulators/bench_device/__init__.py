@@ -1,0 +1,1 @@
+"""What the agent takes of a device: memory, processor, time and wear of the card (docs/device.md)."""

@@ -147,7 +147,7 @@ def make_display(settings: Screen, path: Callable[[str], Path]) -> Display:
     """Return the display that the settings name.
 
     Raises:
-        SenseError: there is none of that name.
+        SenseError: there is none of that name, or the other package's code failed.
     """
     if settings.driver == "text":
         return TextDisplay(path(settings.file))
@@ -159,5 +159,9 @@ def make_display(settings: Screen, path: Callable[[str], Path]) -> Display:
             f"senses.display.driver: there is no {settings.driver!r}; there are {', '.join(sorted({'text', *others}))}"
         )
         raise SenseError(msg)
-    display: Display = others[settings.driver].load()(WantedDisplay(settings=settings, path=path))
+    try:
+        display: Display = others[settings.driver].load()(WantedDisplay(settings=settings, path=path))
+    except Exception as error:
+        msg = f"the display {settings.driver!r} cannot be had ({type(error).__name__}: {error}); ask its maker"
+        raise SenseError(msg) from error
     return display

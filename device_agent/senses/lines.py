@@ -92,7 +92,7 @@ class Signs:
             self.due_ms = None
             return
         self._left -= 1
-        self.due_ms = now_ms + self._settings.on_ms + self._settings.off_ms if self._left else None
+        self.due_ms = now_ms + self._settings.on_ms + self._settings.off_ms
         try:
             self._pins.energise(self.name, self._settings.on_ms)
         except DriverError as error:

@@ -18,7 +18,7 @@ from device_agent.senses.body import Parts, SensedLock
 from device_agent.senses.gpsd import Gpsd
 from device_agent.senses.lines import TAMPER, Case, Signs
 from device_agent.senses.sampling import Middle, Sampled, SenseError
-from device_agent.senses.settings import Screen, SensesSettings
+from device_agent.senses.settings import Modem, Radio, Screen, SensesSettings
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,15 @@ def _add_files(parts: Parts, settings: SensesSettings, world: World) -> None:
         read = Middle(kernel.temperature(temperature, world.sys))
         parts.temperature = Sampled("temperature", read, temperature.every_s * MS)
     if (radio := settings.signal) is not None:
-        parts.signal = Sampled("signal", kernel.signal(radio, world.wireless), radio.every_s * MS)
+        parts.signal = Sampled("signal", _signal(radio, world), radio.every_s * MS)
+
+
+def _signal(radio: Radio | Modem, world: World) -> Callable[[], int]:
+    if isinstance(radio, Radio):
+        return kernel.signal(radio, world.wireless)
+    from device_agent.senses.modem import modem_signal  # noqa: PLC0415 - memory for those who have a modem
+
+    return modem_signal(radio)
 
 
 def _add_display(parts: Parts, screen: Screen, world: World) -> None:

@@ -42,7 +42,7 @@ class Sampled(Generic[T]):
     """
 
     def __init__(self, name: str, read: Callable[[], T | None], every_ms: int) -> None:
-        """Begin without a value, to be read at once. ``read`` raises ``SenseError`` or ``OSError``."""
+        """Begin without a value, to be read at once. Whatever ``read`` raises is a cause, and no end of the agent."""
         self.name = name
         self.value: T | None = None
         self.cause: str | None = None
@@ -57,8 +57,9 @@ class Sampled(Generic[T]):
         self.due_ms = now_ms + self._every_ms
         try:
             value = self._read()
-        except (SenseError, OSError) as error:
-            self._fail(str(error), now_ms)
+        except Exception as error:  # noqa: BLE001 - another package's display, or bytes where text should be
+            known = isinstance(error, SenseError | OSError)
+            self._fail(str(error) if known else f"{type(error).__name__}: {error}", now_ms)
             return
         if self.cause is not None and not self._silent:
             logger.info("sense is back sense=%s", self.name)
@@ -86,14 +87,13 @@ class Middle:
         """Read, at first three times: no single reading may be the first that counts.
 
         Raises:
-            SenseError: as the reading itself does; all before it are forgotten.
-            OSError: likewise.
+            Exception: as the reading itself does; all before it are forgotten.
         """
         try:
             while len(self._newest) < MIDDLE_OF - 1:
                 self._newest.append(self._read())
             self._newest.append(self._read())
-        except (SenseError, OSError):
+        except Exception:
             self._newest.clear()
             raise
         return sorted(self._newest)[MIDDLE_OF // 2]

@@ -67,11 +67,23 @@ class HwmonTemperature(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     every_s: Seconds = 60
 
 
-class Radio(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The radio whose signal is told; without ``interface`` the first in ``/proc/net/wireless``."""
+class Radio(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="source", tag="wireless"):
+    """Wi-Fi, whose signal is told; without ``interface`` the first in ``/proc/net/wireless``."""
 
     interface: FileName | None = None
     every_s: Seconds = 30
+
+
+class Modem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="source", tag="modem"):
+    """A mobile modem that ModemManager looks after.
+
+    Attributes:
+        modem: its number, or ``any``.
+        every_s: a program is started each time.
+    """
+
+    modem: Annotated[str, Meta(pattern=r"\A(any|[0-9]{1,3})\Z")] = "any"
+    every_s: Seconds = 60
 
 
 class Gps(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,7 +140,7 @@ class SensesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     chip: Name = CHIP
     battery: PowerSupply | BatteryVoltage | None = None
     temperature: ThermalZone | HwmonTemperature | None = None
-    signal: Radio | None = None
+    signal: Radio | Modem | None = None
     position: Gps | None = None
     tamper: Tamper | None = None
     lamp: Finder | None = None

@@ -58,6 +58,7 @@ supply = "none-such"
 source = "hwmon"
 chip = "none-such"
 [senses.signal]
+source = "wireless"
 interface = "none-such"
 [senses.position]
 port = 1

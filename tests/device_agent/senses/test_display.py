@@ -115,6 +115,9 @@ def test_another_package_may_bring_a_display(tmp_path: Path, monkeypatch: pytest
     made = make_display(Screen(secret_file="s", driver="eink"), lambda name: tmp_path / name)
     made.show(["287 082"])
     assert (tmp_path / "paper").read_text() == "287 082\n"
+    monkeypatch.setattr(EntryPoint, "load", lambda _entry: 1 / 0)
+    with pytest.raises(SenseError, match=r"'eink' cannot be had \(ZeroDivisionError"):
+        make_display(Screen(secret_file="s", driver="eink"), Path)
     with pytest.raises(SenseError, match="there is no 'plasma'; there are eink, text"):
         make_display(Screen(secret_file="s", driver="plasma"), Path)
 

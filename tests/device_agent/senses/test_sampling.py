@@ -55,6 +55,14 @@ def test_what_is_lost_is_none_and_told_once_a_cause(caplog: pytest.LogCaptureFix
     ]
 
 
+def test_no_error_of_a_sense_ends_the_agent(caplog: pytest.LogCaptureFixture) -> None:
+    sense = Sampled("display", replies(*[KeyError("font")] * LOST_AFTER), EVERY_MS)
+    for now_ms in range(LOST_AFTER):
+        sense.sample(now_ms)
+    assert (sense.value, sense.cause) == (None, "KeyError: 'font'")
+    assert len(caplog.records) == 1
+
+
 def test_a_loose_plug_is_told_again_after_an_hour(caplog: pytest.LogCaptureFixture) -> None:
     sense = Sampled("battery", replies(*[SenseError("unplugged")] * (LOST_AFTER + 1)), EVERY_MS)
     for now_ms in (*range(LOST_AFTER), TELL_AGAIN_MS + LOST_AFTER):

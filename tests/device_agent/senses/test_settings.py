@@ -24,6 +24,7 @@ curve = [[3300, 0], [3700, 50], [4150, 100]]
 [senses.temperature]
 source = "thermal"
 [senses.signal]
+source = "wireless"
 interface = "wlan0"
 [senses.position]
 every_s = 5

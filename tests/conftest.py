@@ -46,10 +46,6 @@ def pytest_configure() -> None:
 FOR_THE_SOAK: Final = (
     "tests/browser/test_dashboard_fleet.py",  # with ten thousand lines; the others have five
     "tests/browser/test_dashboard_replay.py",
-    "tests/browser/test_dashboard_visits.py",  # and the next ones: they fail now and then on a busy machine
-    "tests/browser/test_dashboard_sessions.py::test_a_lock_that_never_confirms",
-    "tests/browser/test_dashboard_sessions.py::test_a_viewer_sees_the_evidence",
-    "tests/browser/test_money_pages.py::test_what_is_left_goes_back",
     "tests/browser/test_dashboard_device.py::test_charts_from_hours_to_a_year",
     "tests/browser/test_dashboard_device.py::test_a_log_of_100_000_reports",
     "tests/browser/test_dashboard_device.py::test_every_label_of_a_sheet_is_read_back[Letter]",

@@ -1,13 +1,13 @@
 // The forms of a visit: to whom it is given, what the next one should know, and what has been done there.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Colleagues } from "./alerts_live";
 import { inWords } from "./alerts_words";
 import type { Visit } from "./visits_entry";
 
-// Whoever opens a form goes on in its first field.
+// Whoever opens a form goes on in its first field, with the very next key.
 function useFirstField() {
   const form = useRef<HTMLFormElement>(null);
-  useEffect(() => form.current?.querySelector<HTMLElement>("select, input, textarea")?.focus(), []);
+  useLayoutEffect(() => form.current?.querySelector<HTMLElement>("select, input, textarea")?.focus(), []);
   return form;
 }
 

@@ -216,6 +216,7 @@ TABLE: Final[dict[str, Who]] = {
     "GET /v1/ops/reports/takings.csv": Role.VIEWER,
     "GET /v1/ops/reports/refunds": Role.VIEWER,
     "GET /v1/ops/reports/use": Role.VIEWER,
+    "GET /v1/ops/reports/use/devices": Role.VIEWER,
     "GET /v1/ops/reports/postings": Role.OPERATOR,  # these name riders' accounts
     "GET /v1/ops/reports/postings.csv": Role.OPERATOR,
     "GET /v1/ops/reports/holds": Role.OPERATOR,

@@ -1,4 +1,4 @@
-"""``/v1/ops/reports/use``: where and when devices are used, which stand idle, and what should be moved."""
+"""``/v1/ops/reports/use``: where and when devices are used, which stand idle, turnover, and what should be moved."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from session_service.clock import rfc3339
 from session_service.context import InContext
 from session_service.errors import MalformedError
 from session_service.operators.endpoints import InOperator
-from session_service.reports.endpoints import InDays
+from session_service.reports.days import Span
+from session_service.reports.endpoints import InDays, Limit, OfKind
 from session_service.reports.moves import Move, Place
 from session_service.reports.use import Heat, Use, use
-from session_service.reports.use_repository import Idle
+from session_service.reports.use_repository import Idle, of_devices
 
 router = APIRouter(tags=["reports"])
 
 DAYS_MAX: Final = 31  # a month shows each hour of the week four times; more would cost more than it tells
 HOUR_MS: Final = 3_600_000
+AFTER_DEVICE: Final = r"^[0-9]{1,9}\.[0-9]{1,9}$"  # sessions and number
 
 
 class PlaceKind(StrEnum):
@@ -132,6 +134,34 @@ class UseOut(BaseModel):
         )
 
 
+class DeviceUseOut(BaseModel):
+    """A device, the sessions that started on it in these days, and their fares."""
+
+    device_id: str
+    number: int
+    kind: str
+    site: str
+    service: str
+    sessions: int
+    per_day: float
+    fares_minor: int
+
+
+class DevicesUseOut(BaseModel):
+    """A page of devices and their turnover; with ``after=next_after`` comes the next."""
+
+    currency: str
+    rows: list[DeviceUseOut]
+    next_after: str | None
+
+
+class Order(StrEnum):
+    """Which devices come first."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+
+
 @router.get("/v1/ops/reports/use")
 async def use_of_days(
     context: InContext,
@@ -145,11 +175,43 @@ async def use_of_days(
     The days are those on which sessions started, at most 31. Moves come with squares only: a site is where a device
     belongs, not where it stands.
     """
-    if days.days > DAYS_MAX:
-        msg = f"Give at most {DAYS_MAX} days."
-        raise MalformedError(msg)
+    _ensure_short(days)
     now_ms = context.clock.civil_ms()
     before_ms = now_ms - idle_h * HOUR_MS
     by_site = place is PlaceKind.SITE
     found = await context.database.read(lambda c: use(c, days, before_ms, by_site=by_site))
     return UseOut.of(found, context.settings.currency, now_ms)
+
+
+@router.get("/v1/ops/reports/use/devices")
+async def use_of_devices(
+    context: InContext,
+    _operator: InOperator,
+    days: InDays,
+    kind: OfKind = None,
+    order: Order = Order.IDLE,
+    after: Annotated[str | None, Query(pattern=AFTER_DEVICE, max_length=19)] = None,
+    limit: Limit = 50,
+) -> DevicesUseOut:
+    """Show each device's turnover: the sessions that started in these days, at most 31, and their fares."""
+    _ensure_short(days)
+    sessions, _, number = (after or "").partition(".")
+    rows = await context.database.read(
+        lambda c: of_devices(
+            c,
+            days,
+            kind=kind,
+            busiest_first=order is Order.BUSY,
+            after=(int(sessions), int(number)) if after else None,
+            limit=limit,
+        )
+    )
+    shown = [DeviceUseOut(**row._asdict(), per_day=round(row.sessions / days.days, 3)) for row in rows]
+    next_after = f"{rows[-1].sessions}.{rows[-1].number}" if len(rows) == limit else None
+    return DevicesUseOut(currency=context.settings.currency, rows=shown, next_after=next_after)
+
+
+def _ensure_short(days: Span) -> None:
+    if days.days > DAYS_MAX:
+        msg = f"Give at most {DAYS_MAX} days."
+        raise MalformedError(msg)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Integer, cast, func, literal_column, or_, select
+from sqlalchemy import Connection, Integer, and_, cast, func, literal_column, or_, select
 
 from session_service.database import table_of
-from session_service.devices.model import Device, DeviceState
+from session_service.devices.model import Device, DeviceState, Kind
 from session_service.reports.days import QUARTER_MS, Span
 from session_service.reports.places import ROW_DEGREES, Grid
 from session_service.sessions.model import SessionTable
@@ -40,6 +40,18 @@ class Idle(NamedTuple):
     site: str
     service: str
     last_ended_ms: int | None
+
+
+class DeviceUse(NamedTuple):
+    """A device, how many sessions started on it in some days, and their fares."""
+
+    device_id: str
+    number: int
+    kind: str
+    site: str
+    service: str
+    sessions: int
+    fares_minor: int
 
 
 def middle_latitude(connection: Connection) -> float:
@@ -132,6 +144,41 @@ def idle(connection: Connection, before_ms: int, limit: int) -> list[Idle]:
         .limit(limit)
     )
     return [Idle(*row) for row in connection.execute(statement)]
+
+
+def of_devices(
+    connection: Connection,
+    span: Span,
+    *,
+    kind: Kind | None,
+    busiest_first: bool,
+    after: tuple[int, int] | None,
+    limit: int,
+) -> list[DeviceUse]:
+    """Return how much each device that is not revoked was used, those with the fewest, or the most, sessions first.
+
+    ``after`` is the sessions and the number of the device that came before.
+    """
+    used = (
+        select(_SESSION.c.device_id, func.count().label("sessions"), func.sum(_SESSION.c.fare_minor).label("fares"))
+        .where(_SESSION.c.started_at_ms >= span.from_ms, _SESSION.c.started_at_ms < span.to_ms)
+        .group_by(_SESSION.c.device_id)
+        .subquery()
+    )
+    sessions, fares = func.coalesce(used.c.sessions, 0), func.coalesce(used.c.fares, 0)
+    statement = (
+        select(_DEVICE.c.id, _DEVICE.c.number, _DEVICE.c.kind, _DEVICE.c.site, _DEVICE.c.service, sessions, fares)
+        .join_from(_DEVICE, used, used.c.device_id == _DEVICE.c.id, isouter=True)
+        .where(_DEVICE.c.service != "revoked")
+        .order_by(sessions.desc() if busiest_first else sessions, _DEVICE.c.number)
+        .limit(limit)
+    )
+    if kind is not None:
+        statement = statement.where(_DEVICE.c.kind == kind)
+    if after is not None:
+        beyond = sessions < after[0] if busiest_first else sessions > after[0]
+        statement = statement.where(or_(beyond, and_(sessions == after[0], _DEVICE.c.number > after[1])))
+    return [DeviceUse(*row[:6], fares_minor=int(row[6])) for row in connection.execute(statement)]
 
 
 def turnover(connection: Connection, span: Span) -> list[tuple[str, int, int, int]]:

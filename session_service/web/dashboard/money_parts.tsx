@@ -73,6 +73,12 @@ export function Choices({ label, url, name, held, all }: { label: string; url: U
   );
 }
 
+// Which of the choices the address says; the first, where it says none of them.
+export const held = (url: URL, name: string, all: readonly (readonly [string, string])[]): string => {
+  const said = url.searchParams.get(name);
+  return all.find(([value]) => value === said)?.[0] ?? all[0]?.[0] ?? "";
+};
+
 // An amount that leads to its postings, for whoever may see them: they name riders' accounts.
 export function Amount({ figure, currency, opens }: { figure: Figure; currency: string; opens: boolean }) {
   const said = money(figure.amount_minor, currency);

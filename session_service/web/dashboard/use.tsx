@@ -2,8 +2,9 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { Cards } from "./cards";
+import { DevicesUse } from "./use_devices";
 import { HeatTable, type Heat } from "./use_heat";
-import { Choices, SpanForm, spanOf } from "./money_parts";
+import { Choices, held, SpanForm, spanOf } from "./money_parts";
 import { named, query, type Days } from "./money_span";
 import { Fault, money, moment, useLoaded } from "./parts";
 import { age } from "./states";
@@ -35,11 +36,6 @@ interface UseOf {
   moves: { devices: number; away_m: number; source: End; target: End; why: string }[];
 }
 
-const held = (url: URL, name: string, all: readonly (readonly [string, string])[]): string => {
-  const said = url.searchParams.get(name);
-  return all.find(([value]) => value === said)?.[0] ?? all[0]?.[0] ?? "";
-};
-
 export function UsePage({ url }: { url: URL }) {
   const days = spanOf(url);
   return (
@@ -67,8 +63,9 @@ function OfDays({ url, days }: { url: URL; days: Days }) {
           <Part id="turnover" word={`Turnover, ${named(days)}`}><Turnover found={found} /></Part>
           <Part id="heat" word="Starts and ends by hour and place">
             <Choices label="Places" url={url} name="place" held={place} all={PLACES} />
-            <HeatTable url={url} heat={found.heat} />
+            <HeatTable url={url} heat={found.heat} grid={loaded.from.includes("place=grid")} />
           </Part>
+          <Part id="devices" word={`Each device, ${named(days)}`}><DevicesUse url={url} days={days} /></Part>
           <Part id="moves" word="Moves that would help"><Moves moves={found.moves} grid={loaded.from.includes("place=grid")} /></Part>
           <Part id="idle" word="What nobody takes">
             <Choices label="Nobody has had it for" url={url} name="idle" held={idle} all={IDLE} />

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Final
 
+import pytest
 from sqlalchemy import Connection, insert
 
 from session_service.database import table_of
@@ -47,6 +49,33 @@ async def test_turnover_is_sessions_a_device_and_day(books: Books) -> None:
     assert (found["pod"]["devices"], found["pod"]["sessions"]) == (3, len(pods))
     assert found["pod"]["fares_minor"] == sum(map(fare_of, pods))
     assert found["pod"]["per_device_day"] == round(len(pods) / 3 / 7, 3)
+
+
+@pytest.mark.parametrize(("order", "limit"), [("idle", 7), ("busy", 200)])
+async def test_each_device_has_its_turnover_the_idle_or_the_busy_ones_first(
+    books: Books, order: str, limit: int
+) -> None:
+    sessions: Counter[str] = Counter(named("D", ride % DEVICES, 10) for ride in of_week())
+    fares: Counter[str] = Counter()
+    for ride in of_week():
+        fares[named("D", ride % DEVICES, 10)] += fare_of(ride)
+    rows, after = [], ""
+    while True:
+        page = await books.get(f"{USE}/devices?{WEEK}&order={order}&limit={limit}{after}")
+        rows += page["rows"]
+        if page["next_after"] is None:
+            break
+        after = f"&after={page['next_after']}"
+    way = -1 if order == "busy" else 1
+    assert [(row["sessions"], row["number"]) for row in rows] == sorted(
+        ((row["sessions"], row["number"]) for row in rows), key=lambda one: (way * one[0], one[1])
+    )
+    assert {row["device_id"]: (row["sessions"], row["fares_minor"]) for row in rows} == {
+        id_: (sessions[id_], fares[id_]) for id_ in (named("D", n, 10) for n in range(DEVICES))
+    }
+    assert all(row["per_day"] == round(row["sessions"] / 7, 3) for row in rows)
+    pods = (await books.get(f"{USE}/devices?{WEEK}&kind=pod"))["rows"]
+    assert sum(row["sessions"] for row in pods) == sum(row["sessions"] for row in rows if row["kind"] == "pod") > 0
 
 
 async def test_devices_that_nobody_has_used_for_long_are_idle(books: Books) -> None:

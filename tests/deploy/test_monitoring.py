@@ -79,14 +79,14 @@ def test_every_label_that_a_query_names_is_one_of_its_metric() -> None:
 
 
 def test_every_alert_says_what_to_do_and_where_to_read_on() -> None:
-    known = anchors((ROOT / "docs/runbook.md").read_text())
+    known = anchors((ROOT / "deploy/README.md").read_text())
     alerts = [rule for rule in rules() if "alert" in rule]
     assert alerts
     for alert in alerts:
         said = alert["annotations"]
         assert set(said) == {"summary", "action", "runbook"}, alert["alert"]
         page, _, anchor = said["runbook"].partition("#")
-        assert page == "docs/runbook.md"
+        assert page == "deploy/README.md"
         assert anchor in known, alert["alert"]
         assert alert["labels"]["severity"] in {"critical", "major", "minor"}
 

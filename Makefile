@@ -78,6 +78,7 @@ lock: setup-demo ## resolve pyproject.toml anew into requirements.lock, with has
 	within() { "$$tool/bin/uv" pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-annotate --no-header -c requirements.lock -o "$$@"; } && \
 	within deploy/device/requirements.lock deploy/device/pyproject.toml && \
+	within deploy/server/requirements.lock --extra service --extra trace pyproject.toml && \
 	printf 'hatchling\npip\n' | within deploy/device/tools.lock -
 
 device-bundle: ## pack what a device is installed from, without a network there (15 MB; writes build/unlatch-device.tar)

@@ -42,8 +42,10 @@ _INSERTS: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgr
 _QUARTER: Final[Any] = _TRANSFER.c.at_ms.op("/")(literal_column(str(QUARTER_MS)))
 _SITE: Final[Any] = func.coalesce(_DEVICE.c.site, literal_column("''"))
 _AT: Final[Any] = _TRANSFER.c.at_ms + literal_column("0")  # the index by time would find a month's to look up few in
+_OF_WAITING: Final[Any] = _WAITING.c.transfer_id + literal_column("''")
+"""As ``_AT``: or SQLite would read all postings there are and look each up among the few that wait."""
 _FROM_WAITING: Final = (
-    _WAITING.join(_TRANSFER, _TRANSFER.c.id == _WAITING.c.transfer_id)
+    _WAITING.join(_TRANSFER, _TRANSFER.c.id == _OF_WAITING)
     .join(_POSTING, _POSTING.c.transfer_id == _TRANSFER.c.id)
     .outerjoin(_SESSION, _SESSION.c.id == _TRANSFER.c.session_id)
     .outerjoin(_DEVICE, _DEVICE.c.id == _SESSION.c.device_id)

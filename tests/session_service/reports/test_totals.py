@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 from prometheus_client import REGISTRY
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, event, insert, select, update
 
 from session_service.database import Database, table_of
 from session_service.devices.model import Device
@@ -134,3 +134,13 @@ async def test_what_is_not_committed_is_in_no_total(database: Database) -> None:
         await database.write(failing)
     assert await waiting(database) == RIDES
     await ensure_equal(database)
+
+
+@pytest.mark.parametrize("by", By)
+def test_a_look_reads_what_is_added_up_and_what_waits_and_no_whole_ledger(connection: Connection, by: By) -> None:
+    ran: list[tuple[str, tuple[object, ...]]] = []
+    event.listen(connection, "before_cursor_execute", lambda _c, _k, sql, values, *_: ran.append((sql, values)))
+    added.totals(connection, MARCH, by)
+    [(sql, values)] = ran
+    steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    assert [step for step in steps if step.startswith("SCAN")] == ["SCAN taking_waiting"]

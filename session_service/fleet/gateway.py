@@ -371,7 +371,7 @@ class Gateway:
 
     async def _store(self, heartbeats: Sequence[Beat]) -> None:
         def unit(connection: Connection) -> list[str]:
-            if self._settings.instance:
+            if self._settings.instance and len(heartbeats) > 1:
                 repository.queue_up(connection)
             found = note_clones(connection, heartbeats)
             devices.note_heartbeats(connection, heartbeats)

@@ -98,7 +98,7 @@ def note_state(connection: Connection, device_id: str, **values: Any) -> None:  
 
 
 def queue_up(connection: Connection) -> None:
-    """Let one instance after the other note heartbeats: all hear the same ones, and two could wait in a ring."""
+    """Let one instance after the other note many heartbeats: all hear the same, and two could wait in a ring."""
     connection.execute(_QUEUE_UP)
 
 

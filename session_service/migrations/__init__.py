@@ -29,6 +29,9 @@ T = TypeVar("T")
 
 CONNECT_S: Final = 10  # a database server that does not answer for so long is taken for unreachable
 ALSO: Final = "schema_also_serves"
+TABLE_WAIT_MS: Final = 3_000  # for a table that a backup reads, say; riders wait behind it for as long
+LOCKED: Final = "55P03"
+"""PostgreSQL's code for a lock that was not had in time."""
 MIGRATION_LOCK: Final = 0x756E6C61  # "unla": instances that start together must not migrate at once
 
 
@@ -96,6 +99,7 @@ def _config() -> Config:
 def _upgrade(connection: Connection) -> str:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        connection.execute(text(f"SET LOCAL lock_timeout = {TABLE_WAIT_MS}"))
     config = _config()
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if (found := revision_on(connection)) is not None and found not in known:
@@ -121,6 +125,9 @@ def _on(url: str, work: Callable[[Connection], T], *, writes: bool = False) -> T
         return _run(url, work, writes=writes)
     except (OSError, SQLAlchemyError, asyncpg.PostgresError) as error:
         cause = getattr(error, "orig", None) or error
+        if getattr(cause, "sqlstate", None) == LOCKED:
+            msg = "Something holds a table for long, such as a backup. Nothing has changed. Try again: unlatch migrate"
+            raise SetupError(msg) from error
         msg = f"Cannot use the database {_shown(url)}: {cause}\nSee that it exists and check UNLATCH_DATABASE_URL."
         raise SetupError(msg) from error
 

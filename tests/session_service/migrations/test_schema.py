@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -158,6 +159,29 @@ def test_a_program_works_on_beside_the_next_one_and_not_beside_the_one_after(
         monkeypatch.setattr(migrations, "_config", lambda: shipped)
         found.append(migrations.serves(url))
     assert found == [not contracts, False]
+
+
+@pytest.mark.server
+def test_a_migration_waits_for_a_table_no_longer_than_riders_can_who_wait_behind_it(
+    postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, first = postgres.new_database(), migrations.newest_revision()
+    migrations.migrate(url)
+    ours = migrations._config()
+    folder = shutil.copytree(Path(migrations.__file__).parent, tmp_path / "migrations")
+    ours.set_main_option("script_location", str(folder))
+    (folder / "versions" / "next.py").write_text(MIGRATION.format(revision="next", before=first, contracts=False))
+    monkeypatch.setattr(migrations, "_config", lambda: ours)
+    monkeypatch.setattr(migrations, "TABLE_WAIT_MS", 50)
+
+    def meet(connection: Connection) -> None:
+        connection.execute(text("SELECT * FROM tariff"))  # as a backup does, for as long as it takes
+        with ThreadPoolExecutor(1) as other, pytest.raises(SetupError, match="Nothing has changed"):
+            other.submit(migrations.migrate, url).result()
+
+    on(url, meet)
+    assert migrations.revision_of(url) == first
+    assert migrations.migrate(url) == "next"
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(new_url: NewUrl) -> None:

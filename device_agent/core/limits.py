@@ -23,7 +23,7 @@ class Limits:
     resend_first_ms: int = 1_000  # the service answers within 100 ms; a busy one within a second
     resend_last_ms: int = 60_000  # a service that is down for hours gets one window a minute
     resend_least_ms: int = 200  # between two resends that acknowledgements ask for
-    ack_save_delay_ms: int = 5_000  # losing an acknowledgement costs a resend only, so it waits for company
+    save_delay_ms: int = 5_000  # an acknowledgement, a new place or a low battery waits for company: the card wears
     save_retry_first_ms: int = 500  # a card that answers again after a hiccup
     save_retry_last_ms: int = 30_000  # a full card that somebody must clear
 

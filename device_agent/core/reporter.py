@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from broker.contract.messages import VERSION, Body, BoltReport, BootReport, CommandReport, Heartbeat, Report
+from broker.contract.codes import Fault
+from broker.contract.messages import (
+    VERSION,
+    Body,
+    BoltReport,
+    BootReport,
+    CommandReport,
+    FaultReport,
+    Heartbeat,
+    MovedReport,
+    Report,
+)
 from device_agent.core.effects import Effect, Save, SendReports
 from device_agent.core.limits import Limits
 from device_agent.core.outbox import Outbox, Weight
@@ -32,7 +43,8 @@ class Reporter:
         self._senses = senses
         self.outbox = Outbox(limits, snapshot.last_seq, snapshot.acked_through)
         self.saves = SaveQueue(limits)
-        self._ack_since_ms: int | None = None
+        self._urgent = False
+        self._patient_since_ms: int | None = None
         self._commands: list[CommandRecord] = []
         self._reports: list[Entry] = []
         self._forgotten: list[str] = []
@@ -54,6 +66,10 @@ class Reporter:
             body=body,
         )
         self._reports.append(Entry(report, weight is Weight.EVIDENCE))
+        if _can_wait(body):
+            self._wait_for_company(uptime_ms)
+        else:
+            self._urgent = True
         return seq
 
     def report_outcome(self, record: CommandRecord, weight: Weight, now_ms: int) -> CommandRecord:
@@ -76,19 +92,22 @@ class Reporter:
     def write(self, record: CommandRecord) -> None:
         """Put a command's record into the transaction of this event."""
         self._commands.append(record)
+        self._urgent = True
 
     def configure(self, configuration: Configuration) -> None:
         """Put a configuration into the transaction of this event."""
         self._configuration = configuration
+        self._urgent = True
 
     def forget(self, command_ids: tuple[str, ...]) -> None:
         """Delete records in the transaction of this event."""
         self._forgotten.extend(command_ids)
+        self._urgent = self._urgent or bool(command_ids)
 
     def acknowledge(self, through: int, now_ms: int) -> None:
         """Take a verified acknowledgement for this journal; it reaches the disk with the next transaction."""
-        if self.outbox.acknowledge(through, now_ms) and self._ack_since_ms is None:
-            self._ack_since_ms = now_ms
+        if self.outbox.acknowledge(through, now_ms):
+            self._wait_for_company(now_ms)
 
     def heartbeat(self, now_ms: int, config_revision: int) -> Heartbeat:
         """Return a sign of life."""
@@ -134,14 +153,19 @@ class Reporter:
 
     def due_ms(self) -> int | None:
         """Return when to save or send again."""
-        ack_due = None if self._ack_since_ms is None else self._ack_since_ms + self._limits.ack_save_delay_ms
-        return min(
-            (due for due in (ack_due, self.saves.due_ms(), self.outbox.due_ms()) if due is not None), default=None
-        )
+        dues = (self._patient_due_ms(), self.saves.due_ms(), self.outbox.due_ms())
+        return min((due for due in dues if due is not None), default=None)
+
+    def _wait_for_company(self, now_ms: int) -> None:
+        if self._patient_since_ms is None:
+            self._patient_since_ms = now_ms
+
+    def _patient_due_ms(self) -> int | None:
+        return None if self._patient_since_ms is None else self._patient_since_ms + self._limits.save_delay_ms
 
     def _gathered(self, now_ms: int) -> Save | None:
-        ack_due = self._ack_since_ms is not None and now_ms >= self._ack_since_ms + self._limits.ack_save_delay_ms
-        if not (self._commands or self._reports or self._forgotten or self._configuration or ack_due):
+        due_ms = self._patient_due_ms()
+        if not self._urgent and (due_ms is None or now_ms < due_ms):
             return None
         save = Save(
             ticket=self.saves.next_ticket(),
@@ -153,8 +177,13 @@ class Reporter:
             configuration=self._configuration,
         )
         self._commands, self._reports, self._forgotten, self._configuration = [], [], [], None
-        self._ack_since_ms = None
+        self._urgent, self._patient_since_ms = False, None
         return self.saves.push(save)
+
+
+def _can_wait(body: Body) -> bool:
+    """Whether it is worth no transaction of its own: heartbeats tell it too, and nobody is at the device for it."""
+    return isinstance(body, MovedReport) or (isinstance(body, FaultReport) and body.fault is Fault.BATTERY_LOW)
 
 
 def _explains_bolt(body: Body) -> bool:

@@ -14,6 +14,7 @@ from broker.contract.messages import BoltReport, FaultReport, MovedReport, Posit
 from broker.contract.topics import Channel
 from device_agent.core.events import LinkDown, MessageArrived
 from device_agent.core.limits import Limits
+from device_agent.ports import Transaction
 from tests.support.agent_world import COMMAND_KEY, DEVICE, World
 
 TORGAU = Position(lat=51.56, lon=13.0, accuracy_m=5.0)
@@ -52,7 +53,7 @@ def test_reports_made_without_a_link_are_sent_in_order_when_it_comes() -> None:
 def test_numbers_go_on_over_a_reboot_and_what_is_acknowledged_is_not_sent_again(world: World) -> None:
     world.send(world.command(Action.UNLOCK))
     world.ack(1)
-    world.pass_ms(Limits().ack_save_delay_ms)
+    world.pass_ms(Limits().save_delay_ms)
     world.reboot()
     world.link_up()
     assert sequence(world.link.take_reports()) == [2, 3]
@@ -188,20 +189,47 @@ def test_a_device_that_was_carried_away_says_so_but_not_at_every_fix(world: Worl
     world.lock.sense(position=TEN_M_ON)
     assert bodies(world) == []
     world.lock.sense(position=ONE_KM_ON)
+    world.pass_ms(Limits().save_delay_ms)
     assert bodies(world) == [MovedReport()]
     world.lock.sense(position=TORGAU)
     assert bodies(world) == []
-    world.pass_ms(Limits().moved_gap_ms)
+    world.pass_ms(Limits().moved_gap_ms + Limits().save_delay_ms)
     assert bodies(world) == [MovedReport()]
 
 
 def test_a_low_battery_is_told_once_until_it_was_well(world: World) -> None:
     for percent in (16, 15, 14, 17, 15):
         world.lock.sense(battery_percent=percent)
+    world.pass_ms(Limits().save_delay_ms)
     assert bodies(world) == [FaultReport(fault=Fault.BATTERY_LOW)]
     world.lock.sense(battery_percent=20)
     world.lock.sense(battery_percent=15)
+    world.pass_ms(Limits().save_delay_ms)
     assert bodies(world) == [FaultReport(fault=Fault.BATTERY_LOW)]
+
+
+def test_telemetry_waits_for_company_so_that_the_card_is_written_once(world: World) -> None:
+    world.lock.sense(position=TORGAU)
+    saved: list[int] = []
+    save = world.journal.save
+
+    def counted(transaction: Transaction) -> None:
+        saved.append(len(transaction.reports))
+        save(transaction)
+
+    world.journal.save = counted  # type: ignore[method-assign]
+    world.ack(1)
+    world.lock.sense(position=ONE_KM_ON)
+    world.pass_ms(Limits().save_delay_ms // 2)
+    world.lock.sense(battery_percent=5)
+    assert saved == []
+    world.pass_ms(Limits().save_delay_ms // 2)
+    assert saved == [2]
+    assert world.journal.snapshot().acked_through == 1
+    world.lock.sense(battery_percent=50)
+    world.lock.sense(battery_percent=5)
+    world.send(world.command(Action.IDENTIFY))  # which does not wait, so neither does the other
+    assert saved == [2, 2]
 
 
 def test_heartbeats_come_with_the_link_and_then_regularly(world: World) -> None:

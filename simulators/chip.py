@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
+from device_agent.drivers.conformance import Rig
+from device_agent.drivers.wired import WiredLock
+from device_agent.drivers.wiring import Wiring
 from device_agent.errors import DriverError
+
+COOL_MS: Final = 60_000  # after it every lock is cold
 
 
 class Body(Protocol):
@@ -21,6 +26,14 @@ class Body(Protocol):
 
     def sensors(self) -> dict[str, bool]:
         """Return what the sensors say."""
+        ...
+
+    def jam(self) -> None:
+        """Do not move any more, whatever is on."""
+        ...
+
+    def push(self) -> None:
+        """Be moved to the other end by a hand."""
         ...
 
 
@@ -58,9 +71,13 @@ class SolenoidBody:
         """See ``Body``."""
         return {"bolt": self.shut != (self._flickers_ms % 4 >= 2)}  # two milliseconds each way
 
-    def close_by_hand(self) -> None:
-        """Push it shut."""
-        self.shut = True
+    def jam(self) -> None:
+        """See ``Body``."""
+        self.jammed = True
+
+    def push(self) -> None:
+        """See ``Body``."""
+        self.shut = not self.shut
 
 
 @dataclass
@@ -88,6 +105,14 @@ class MotorBody:
         """See ``Body``."""
         ends = {"open_end": self.place_ms == self.takes_ms, "closed_end": self.place_ms == 0}
         return {name: told and name != self.blind for name, told in ends.items()}
+
+    def jam(self) -> None:
+        """See ``Body``: one millisecond on, whichever way."""
+        self.stalls_at_ms = 1 if self.place_ms == 0 else self.takes_ms - 1
+
+    def push(self) -> None:
+        """See ``Body``."""
+        self.place_ms = 0 if self.place_ms else self.takes_ms
 
 
 @dataclass
@@ -120,6 +145,14 @@ class ServoBody:
         """See ``Body``."""
         return {"bolt": (self.place_ms == 0) != (self._flickers_ms % 4 >= 2)}  # two milliseconds each way
 
+    def jam(self) -> None:
+        """See ``Body``: one millisecond on, whichever way."""
+        self.stalls_at_ms = 1 if self.place_ms == 0 else self.takes_ms - 1
+
+    def push(self) -> None:
+        """See ``Body``."""
+        self.place_ms = 0 if self.place_ms else self.takes_ms
+
 
 @dataclass
 class StrikeBody:
@@ -142,6 +175,14 @@ class StrikeBody:
     def sensors(self) -> dict[str, bool]:
         """See ``Body``."""
         return {"door": self.shut, "inside": self.handle}
+
+    def jam(self) -> None:
+        """See ``Body``: nobody pulls, which is the same to a strike."""
+        self.pulled = False
+
+    def push(self) -> None:
+        """See ``Body``."""
+        self.shut = not self.shut
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +211,7 @@ class SimulatedChip:
     broken: bool = False
     _on: dict[str, tuple[int, int]] = field(default_factory=dict)
     _told: Callable[[], None] = lambda: None
+    _seen: dict[str, bool] | None = None
 
     def uptime_ms(self) -> int:
         """See ``Clock``."""
@@ -214,16 +256,52 @@ class SimulatedChip:
     def advance(self, duration_ms: int, poll: Callable[[], None] = lambda: None) -> None:
         """Let time pass, and ``poll`` each millisecond, as the loop would when something is due."""
         for _ in range(duration_ms):
-            before = self.body.sensors()
+            before = self.body.sensors() if self._seen is None else self._seen  # a hand moves it between two steps
             self.body.step(self.on)
             self.now_ms += 1
             for output, (_, off_ms) in list(self._on.items()):
                 if off_ms <= self.now_ms:
                     self._off(output)
-            if self.body.sensors() != before and not self.broken:
+            self._seen = self.body.sensors()
+            if self._seen != before and not self.broken:
                 self._told()
             poll()
 
     def _off(self, output: str) -> None:
         since_ms, _ = self._on.pop(output)
         self.history.append(Pulse(output, since_ms, self.now_ms - since_ms))
+
+
+class LockOnChip(Rig):
+    """A lock with its wiring and its body on a chip: for ``conformance.LockDriverConformance``, and for other tests."""
+
+    rest_ms = COOL_MS
+
+    def __init__(self, wiring: Wiring, body: Body) -> None:
+        """Make it; its lock is cold."""
+        self.chip = SimulatedChip(body, frozenset(wiring.outputs))
+        super().__init__(self.chip)
+        self.wiring, self.body = wiring, body
+        self.driver: WiredLock = WiredLock(wiring, self.chip, self.chip)
+        self.chip.now_ms += COOL_MS
+
+    @property
+    def energised(self) -> bool:
+        """See ``Rig``."""
+        return bool(self.chip.on)
+
+    def step(self) -> None:
+        """See ``Rig``."""
+        self.chip.advance(1)
+
+    def jam(self) -> None:
+        """See ``Rig``."""
+        self.body.jam()
+
+    def push(self) -> None:
+        """See ``Rig``."""
+        self.body.push()
+
+    def fail(self) -> None:
+        """See ``Rig``."""
+        self.chip.broken = True

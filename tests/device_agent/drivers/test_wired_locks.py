@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
@@ -15,9 +14,8 @@ from device_agent.core.limits import Limits
 from device_agent.drivers.wired import HANDLE_MS, REBOUND_MS, SETTLE_MS, WiredLock
 from device_agent.drivers.wiring import PULSE_LIMIT_MS, Motor, Pin, Servo, Signal, Solenoid, Strike, Wiring
 from device_agent.errors import DriverError
-from simulators.chip import Body, MotorBody, Pulse, ServoBody, SimulatedChip, SolenoidBody, StrikeBody
+from simulators.chip import COOL_MS, Body, LockOnChip, MotorBody, Pulse, ServoBody, SolenoidBody, StrikeBody
 
-COOL_MS: Final = 60_000  # after it every lock is cold
 MAX_MS: Final = Limits().max_drive_ms
 
 SOLENOID: Final = Solenoid(coil=Pin(17), bolt=Pin(27, active_low=True))
@@ -27,29 +25,14 @@ HANDLED: Final = Strike(strike=Pin(17), door=Pin(27), inside=Pin(22, active_low=
 STRIKE: Final = Strike(strike=Pin(17), door=Pin(27))
 
 
-@dataclass
-class Bench:
+class Bench(LockOnChip):
     """A lock, cold, with its chip, and what it has said."""
 
-    wiring: Wiring
-    body: Body
-    heard: list[DriveEnded | SensorsChanged] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.chip = SimulatedChip(self.body, frozenset(self.wiring.outputs))
-        self.lock = WiredLock(self.wiring, self.chip, self.chip)
+    def __init__(self, wiring: Wiring, body: Body) -> None:
+        super().__init__(wiring, body)
+        self.lock = self.driver
+        self.heard: list[DriveEnded | SensorsChanged] = []
         self.lock.listen(self.heard.append)
-        self.chip.now_ms += COOL_MS
-
-    def advance(self, duration_ms: int) -> None:
-        """Let time pass as the runner does: polled when something is due."""
-
-        def poll() -> None:
-            due_ms = self.lock.due_ms()
-            if due_ms is not None and due_ms <= self.chip.now_ms:
-                self.lock.poll()
-
-        self.chip.advance(duration_ms, poll)
 
     def drive(self, action: Action = Action.UNLOCK, for_ms: int = MAX_MS + 1) -> DriveEnded | None:
         """Drive to the end; return what was said of it."""
@@ -244,7 +227,7 @@ def test_a_chip_that_goes_away_in_the_middle_ends_it_as_a_fault(name: str) -> No
 def test_a_hand_that_closes_it_is_told_as_a_hand() -> None:
     body = SolenoidBody(shut=False)
     bench = Bench(SOLENOID, body)
-    body.close_by_hand()
+    body.push()
     bench.lock._changed()
     [told] = bench.heard
     assert isinstance(told, SensorsChanged)
@@ -289,8 +272,7 @@ def test_a_door_that_comes_back_when_it_was_thrown_shut_is_not_forced() -> None:
     bench.drive()
     for shut, wait_ms in ((True, 300), (False, 300), (True, REBOUND_MS + 1), (False, 0)):
         body.shut = shut
-        bench.lock._changed()
-        bench.advance(wait_ms)
+        bench.advance(1 + wait_ms)
     assert [cause for _, cause, _ in causes(bench)] == [Cause.HAND, Cause.UNKNOWN, Cause.HAND, Cause.FORCED]
 
 

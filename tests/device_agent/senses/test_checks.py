@@ -25,11 +25,9 @@ from device_agent.senses.settings import (
     ThermalZone,
 )
 from tests.device_agent.senses.test_sensed_lock import Lines
-from tests.device_agent.test_program import Program, program, service
+from tests.support.agent_program import Program
 from tests.support.agent_service import HeardService
 from tests.support.agent_world import ManualClock
-
-__all__ = ["program", "service"]  # fixtures
 
 ALL = SensesSettings(
     battery=PowerSupply(),

@@ -87,8 +87,10 @@ class SensedLock:
         except DriverError:
             self._remember_first(Status(bolt=Bolt.UNKNOWN))
             raise
-        self._remember_first(status)
-        return self._sensed(status)
+        with self._mutex:
+            self._remember_first(status)
+            self._told = self._sensed(self._bolt_side or status)
+            return self._sensed(status)
 
     def drive(self, action: Action, command_id: str, max_ms: int) -> None:
         """See ``ports.LockDriver``."""

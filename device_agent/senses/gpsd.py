@@ -18,6 +18,7 @@ POLL: Final = b"?POLL;\n"
 ANSWER_S: Final = 1.0  # it is on this machine; for so long the other senses wait
 ANSWER_LIMIT: Final = 65_536  # a poll with all satellites of four systems has 8 kB
 LINES_LIMIT: Final = 16  # what it says at first, and of receivers that come and go
+PIECES_LIMIT: Final = 16  # of one line; each may take a second, in which no other sense is read
 KEPT_READINGS: Final = 3  # of a fix that was lost: a bridge is ridden under in so long
 MODE_2D: Final = 2
 UNKNOWN_ACCURACY_M: Final = 30.0  # a receiver between houses that does not say
@@ -104,8 +105,10 @@ class Gpsd:
         raise SenseError(msg)
 
     def _line(self, connection: socket.socket) -> bytes:
+        pieces = 0
         while b"\n" not in self._rest:
-            if len(self._rest) > ANSWER_LIMIT:
+            pieces += 1
+            if len(self._rest) > ANSWER_LIMIT or pieces > PIECES_LIMIT:
                 msg = "gpsd's line has no end"
                 raise SenseError(msg)
             some = connection.recv(ANSWER_LIMIT)

@@ -118,6 +118,7 @@ def test_of_the_bolt_the_lock_alone_is_a_witness() -> None:
     body.readings["battery"] = 12.0
     assert [(event.status.bolt, event.status.battery_percent) for event in body.step()] == [(Bolt.CLOSED, 12)]
     assert body.sensed.status().bolt is Bolt.OPEN
+    assert body.step() == []
 
 
 def test_what_breaks_is_none_and_the_lock_goes_on(caplog: pytest.LogCaptureFixture) -> None:

@@ -221,3 +221,22 @@ async def test_no_sign_in_with_the_old_password_outlives_the_new_one(database: D
 
     await asyncio.gather(database.write(begin), change())
     assert await database.read(lambda c: repository.sign_in_by_token(c, "0" * 64)) is None
+
+
+async def test_failures_are_taken_back_once_though_two_sign_in_at_the_same_moment(database: Database) -> None:
+    shared, own = ["place", "name"], "name here"
+
+    def fail(connection: Connection) -> None:
+        for key in (*shared, own):
+            for _ in range(3 if key == own else 10):
+                repository.add_failure(connection, key, NOW_MS)
+
+    def take_back(connection: Connection) -> None:
+        repository.take_back_failures(connection, own, shared)
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_sleep(0.3)"))  # in which the other one, of another instance, begins
+
+    await database.write(fail)
+    await asyncio.gather(*(database.write(take_back) for _ in range(2)))
+    query = text("SELECT key, failures FROM operator_sign_in_failures")
+    assert dict(await database.read(lambda c: [tuple(row) for row in c.execute(query)])) == {"place": 7, "name": 7}

@@ -124,6 +124,32 @@ async def test_who_is_not_the_writer_stores_nothing(database: Database) -> None:
     assert (len(gatherer), await database.read(stored)) == (0, 0)
 
 
+async def test_of_several_instances_one_stores_and_the_next_goes_on_at_once_with_what_it_has_heard_lately(
+    database: Database,
+) -> None:
+    leading, gatherers = [True, False], [Gatherer(), Gatherer()]
+    keepers = [
+        Keeper(KEPT, Later(), database, gatherer, lambda number=number: leading[number])  # type: ignore[misc]
+        for number, gatherer in enumerate(gatherers)
+    ]
+
+    async def heard_of(*devices: str, before_ms: int) -> int:
+        for gatherer in gatherers:
+            for device in devices:
+                gatherer.heard(beat(9_000_000 - before_ms, device=device), NOW_MS - before_ms)
+        for one in keepers:
+            await one.round()
+        return len(await database.read(lambda c: rows(c, TelemetryRaw)))
+
+    assert await heard_of(DEVICE, before_ms=keeper.STAND_BY_MS + 1) == 1
+    assert await heard_of(OTHER, before_ms=keeper.STAND_BY_MS) == 2
+    assert [len(gatherer) for gatherer in gatherers] == [0, 1]  # of what the other one may have lost with its life
+    leading[:] = [False, True]
+    assert await heard_of(DEVICE, before_ms=5) == 3  # what was heard twice is stored once
+    await keepers[0].close()
+    assert [len(gatherer) for gatherer in gatherers] == [1, 0]
+
+
 def test_signal_and_temperature_may_be_missing_and_have_bounds() -> None:
     plain = msgspec.json.encode(beat(1_000))
     assert b"signal" not in plain

@@ -87,6 +87,12 @@ ROWS: Final = (
     ),
     ("proof of an unlock after the release", "review", "never a silent debit", ("sessions.evidence._proven_late",)),
     (
+        "proof of an unlock after the end",
+        "closed, as it was; the device is held (decisions/0031)",
+        "nothing more",
+        ("sessions.evidence._unlocked", "sessions.evidence._stands_open"),
+    ),
+    (
         "unlocked, and locked again within the grace time in the same place",
         "closed",
         "nothing; the device is flagged",

@@ -516,7 +516,7 @@ def test_a_second_start_is_refused_and_sets_nothing_aside(
     assert len(street.rows("hold")) == 1
 
 
-# -- a press too many: what opens for a session that is over stands open with nobody
+# -- proof of an unlock after the end: nothing more, and the device is held
 
 
 def paused_with_two_presses(street: Street, rider: RiderIdentity, bike: Device) -> str:

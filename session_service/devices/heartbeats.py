@@ -15,6 +15,7 @@ from sqlalchemy import (
     Float,
     and_,
     bindparam,
+    case,
     exists,
     func,
     or_,
@@ -65,11 +66,22 @@ _NOTE_STATE: Final = (
         position_at_ms=func.coalesce(bindparam("position_at_", type_=BigInteger), _STATE.c.position_at_ms),
     )
 )
+# After a restore (deploy/server/restore) the mark is below zero: reports up to -1 less it are stored, and the device
+# says which of those after it are gone, because the service of before had them.
+_STORED: Final = -1 - _STATE.c.acked_through
+_GONE: Final = bindparam("gone_", type_=BigInteger)
+_IS_RESTORED: Final = and_(_STATE.c.acked_through < 0, _STATE.c.journal_id == bindparam("journal_"))
+_MARK: Final = case((and_(_IS_RESTORED, _GONE > _STORED), _GONE), (_IS_RESTORED, _STORED), else_=_STATE.c.acked_through)
 # Only heartbeats say these. A report may overtake a heartbeat on its way to the disk, and says more of the lock then.
 _NOTE_AGENT: Final = (
     update(_STATE)
     .where(_STATE.c.device_id == bindparam("device_"), ~_OLD_NEWS, ~_IS_REVOKED)
-    .values(outbox_depth=bindparam("depth_"), config_revision=bindparam("config_"), agent_version=bindparam("agent_"))
+    .values(
+        outbox_depth=bindparam("depth_"),
+        config_revision=bindparam("config_"),
+        agent_version=bindparam("agent_"),
+        acked_through=_MARK,
+    )
 )
 _GOES_ON: Final = bindparam("uptime_", type_=BigInteger) > _BOOT.c.anchor_uptime_ms
 _RAISE: Final = (
@@ -140,6 +152,8 @@ def _row(beat: Beat) -> dict[str, object]:
         "at_": at_ms,
         "position_at_": None if heartbeat.status.position is None else at_ms,
         "depth_": heartbeat.outbox_depth,
+        "journal_": heartbeat.journal_id,
+        "gone_": heartbeat.last_seq - heartbeat.outbox_depth,
         "config_": heartbeat.config_revision,
         "agent_": "".join(filter(str.isprintable, heartbeat.agent_version))[:VERSION_CHARS],
     }

@@ -69,7 +69,8 @@ class Device(SQLModel, table=True):
 class DeviceState(SQLModel, table=True):
     """What a device last said of itself, and when (real time of arrival).
 
-    ``journal_id`` and ``acked_through`` say which of its reports are stored. ``position_at_ms`` dates its position,
+    ``journal_id`` and ``acked_through`` say which of its reports are stored; after a restore that is -1 less the
+    number, until a heartbeat says from which one on the device still has them. ``position_at_ms`` dates its position,
     and is ``None`` while it has only the one that it was registered with.
     """
 

@@ -71,8 +71,8 @@ def receive(connection: Connection, clock: Clock, report: Report, token: str, *,
 
 
 def _stored_through(connection: Connection, known: Reporter, report: Report) -> int:
-    if known.journal_id == report.journal_id:
-        return known.acked_through
+    if known.journal_id == report.journal_id:  # below zero after a restore, until a heartbeat says what is gone
+        return known.acked_through if known.acked_through >= 0 else -1 - known.acked_through
     return repository.stored_through(connection, report.device, report.journal_id)
 
 

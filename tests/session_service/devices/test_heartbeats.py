@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
@@ -94,6 +96,27 @@ async def test_instances_that_hear_the_same_devices_do_not_block_each_other(data
 
 async def test_no_heartbeats_are_no_statement(database: Database) -> None:
     await database.write(lambda connection: service.note_heartbeats(connection, []))
+
+
+@pytest.mark.parametrize(
+    ("mark", "journal_id", "after"),
+    [
+        pytest.param(-1 - 4, "journal-0001", 7, id="restored: what the device has deleted is not waited for"),
+        pytest.param(-1 - 9, "journal-0001", 9, id="restored: it never goes back"),
+        pytest.param(-1 - 4, "journal-0002", -1 - 4, id="restored, of another journal"),
+        pytest.param(4, "journal-0001", 4, id="not restored: only reports move it"),
+    ],
+)
+def test_after_a_restore_a_heartbeat_says_from_where_on_there_are_reports(
+    connection: Connection, mark: int, journal_id: str, after: int
+) -> None:
+    device = register(connection)
+    values = {"device": device, "mark": mark, "journal": journal_id}
+    statement = "UPDATE device_state SET acked_through = :mark, journal_id = :journal WHERE device_id = :device"
+    connection.execute(text(statement), values)
+    said, at_ms = beat(device, 1_000, NOW_MS)
+    service.note_heartbeats(connection, [(msgspec.structs.replace(said, last_seq=10), at_ms)])
+    assert state(connection, device).acked_through == after
 
 
 def test_a_device_without_a_place_keeps_its_last_one(connection: Connection) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import random
 
 import pytest
+from sqlalchemy import text
 
 from device_agent.core.limits import Limits
 from simulators.bodies import Making, SimulatedDevice
@@ -78,3 +79,28 @@ async def test_each_report_is_stored_once_and_takes_effect_once(town: Town) -> N
     assert await counted(town.world, "unlatch_reports_total", verdict="repeated") > repeated
     check = await town.world.ops("GET", "/v1/ops/ledger/check")
     assert check.json() == {"sum_minor": 0, "ok": True, "problems": []}
+
+
+async def test_a_service_that_was_restored_goes_on_with_a_device_that_has_deleted_what_was_stored_since(
+    town: Town,
+) -> None:
+    bike = await town.world.device()
+    rider = await town.world.rider(funds_minor=20_000)
+
+    async def ride() -> None:
+        session_id = (await rider.start(bike.device.label)).json()["id"]
+        await rider.until(session_id, "active")
+        bike.do("lock_by_hand", {})
+        await rider.until(session_id, "closed")
+
+    await ride()
+    await town.world.until_heard_of(bike)
+    # As deploy/server/restore leaves it, from a backup that was made two reports ago.
+    mark = text("UPDATE device_state SET acked_through = -1 - (acked_through - 2) WHERE device_id = :device")
+    await town.world.context.database.write(lambda c: c.execute(mark, {"device": bike.device.id}))
+    bike.do("go_offline", {})  # as every device, when its server is another one
+    bike.do("go_online", {})  # whereupon it says how it is
+    await town.world.until_heard_of(bike)
+    await ride()
+    stored = await town.world.scalar(f"SELECT acked_through FROM device_state WHERE device_id = '{bike.device.id}'")  # noqa: S608
+    assert stored == bike._journal.snapshot().last_seq

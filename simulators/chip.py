@@ -87,24 +87,32 @@ class MotorBody:
     Attributes:
         stalls_at_ms: how far on its way it gets stuck.
         blind: an end switch that does not tell.
+        bounce_ms: for so long a switch flickers once the bolt has come to it.
     """
 
     takes_ms: int = 900
     stalls_at_ms: int | None = None
     blind: str = ""
+    bounce_ms: int = 0
     place_ms: int = 0
+    _flickers_ms: int = 0
 
     def step(self, on: frozenset[str]) -> None:
         """See ``Body``."""
+        self._flickers_ms = max(0, self._flickers_ms - 1)
         way = ("open_motor" in on) - ("close_motor" in on)
         place = min(max(self.place_ms + way, 0), self.takes_ms)
-        if self.stalls_at_ms is None or place != self.stalls_at_ms:
-            self.place_ms = place
+        if place == self.stalls_at_ms:
+            return
+        if place != self.place_ms and place in {0, self.takes_ms}:
+            self._flickers_ms = self.bounce_ms
+        self.place_ms = place
 
     def sensors(self) -> dict[str, bool]:
         """See ``Body``."""
         ends = {"open_end": self.place_ms == self.takes_ms, "closed_end": self.place_ms == 0}
-        return {name: told and name != self.blind for name, told in ends.items()}
+        there = self._flickers_ms % 4 < 2  # two milliseconds each way
+        return {name: told and there and name != self.blind for name, told in ends.items()}
 
     def jam(self) -> None:
         """See ``Body``: one millisecond on, whichever way."""

@@ -45,6 +45,16 @@ class _Drive:
     next_ms: int = 0
     there_ms: int | None = None
 
+    @property
+    def due_ms(self) -> int:
+        """When to decide: the present try or pause is over, or the bolt has stood for long enough."""
+        if self.there_ms is None:
+            return self.next_ms
+        settled_ms = self.there_ms + SETTLE_MS
+        if self.course.whole and self.on_since_ms is not None:
+            return max(self.next_ms, settled_ms)
+        return settled_ms
+
 
 class Unexpected:
     """Says why a bolt moved that nobody drove: a hand closes it, the handle inside opens it, and else it is forced."""
@@ -131,10 +141,7 @@ class WiredLock:
     def due_ms(self) -> int | None:
         """See ``ports.LockDriver``."""
         with self._mutex:
-            drive = self._drive
-            if drive is None:
-                return None
-            return drive.next_ms if drive.there_ms is None else min(drive.next_ms, drive.there_ms + SETTLE_MS)
+            return None if self._drive is None else min(self._drive.due_ms, self._drive.ends_ms)
 
     def close(self) -> None:
         """Switch everything off."""
@@ -205,7 +212,7 @@ class WiredLock:
     def _stay(self, drive: _Drive, status: Status, now_ms: int) -> None:
         if drive.there_ms is None:
             drive.there_ms = now_ms
-        if now_ms >= drive.there_ms + SETTLE_MS or now_ms >= drive.ends_ms:
+        if now_ms >= min(drive.due_ms, drive.ends_ms):
             self._end_try(drive, now_ms)
             self._finish(drive, status)
 

@@ -29,11 +29,13 @@ class Course(Struct, frozen=True):
 
     Attributes:
         gaps_ms: before the second try, the third, and so on.
+        whole: it is on for the whole time, because the sensor says where the bolt has left, not where it arrives.
     """
 
     output: str
     on_ms: int
     gaps_ms: tuple[int, ...] = ()
+    whole: bool = False
 
 
 class Pin(Struct, frozen=True, forbid_unknown_fields=True):
@@ -178,8 +180,10 @@ class Servo(Struct, frozen=True, kw_only=True, tag_field="driver", tag="servo", 
 
     def course(self, action: Action) -> Course:
         """See ``Wiring``."""
-        output = "to_open" if action is Action.UNLOCK else "to_closed"
-        return Course(output, self.move_ms, _doubling(self.gap_ms, self.tries))
+        opens = action is Action.UNLOCK
+        return Course(
+            "to_open" if opens else "to_closed", self.move_ms, _doubling(self.gap_ms, self.tries), whole=opens
+        )
 
     def status(self, read: Read) -> Status:
         """See ``Wiring``."""

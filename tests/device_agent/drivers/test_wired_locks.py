@@ -105,12 +105,41 @@ def test_a_coil_is_tried_three_times_with_growing_pauses_and_never_for_more_than
     assert first < second
 
 
-def test_a_bolt_under_load_gives_way_at_the_second_try() -> None:
-    bench = solenoid(yields_at=2)
+T: Final = SETTLE_MS
+COURSES: Final[dict[str, tuple[Callable[[], Bench], Bolt, list[tuple[str, int, int]]]]] = {
+    "a solenoid opens": (solenoid, Bolt.OPEN, [("coil", 0, 120 + T)]),
+    "a solenoid jams": (STUCK["solenoid"], Bolt.CLOSED, [("coil", 0, 500), ("coil", 900, 500), ("coil", 2_200, 500)]),
+    "a solenoid gives way at the third try": (
+        lambda: solenoid(yields_at=3),
+        Bolt.OPEN,
+        [("coil", 0, 500), ("coil", 900, 500), ("coil", 2_200, 120 + T)],
+    ),
+    "a solenoid's switch bounces": (lambda: solenoid(bounce_ms=20), Bolt.OPEN, [("coil", 0, 120 + 19 + T)]),
+    "a motor opens": (motor, Bolt.OPEN, [("open_motor", 0, 900 + T)]),
+    "a motor stalls": (STUCK["motor"], Bolt.UNKNOWN, [("open_motor", 0, 3_000)]),
+    "a motor's end switch is blind": (lambda: motor(blind="open_end"), Bolt.UNKNOWN, [("open_motor", 0, 3_000)]),
+    "a motor's end switch bounces": (lambda: motor(bounce_ms=20), Bolt.OPEN, [("open_motor", 0, 900 + 19 + T)]),
+    "a servo opens": (servo, Bolt.OPEN, [("to_open", 0, 800)]),
+    "a servo is held fast": (STUCK["servo"], Bolt.CLOSED, [("to_open", 0, 800), ("to_open", 1_100, 800)]),
+    "a servo's switch bounces": (lambda: servo(bounce_ms=12), Bolt.OPEN, [("to_open", 0, 800)]),
+    "somebody pulls at a strike": (strike, Bolt.OPEN, [("strike", 0, 1 + T)]),
+    "nobody pulls at a strike": (
+        STUCK["strike"],
+        Bolt.CLOSED,
+        [("strike", 0, 1_000), ("strike", 1_200, 1_000), ("strike", 2_600, 1_000)],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", COURSES)
+def test_what_was_on_for_how_long_and_how_it_ended(what: str) -> None:
+    make, bolt, pulses = COURSES[what]
+    bench = make()
     ended = bench.drive()
     assert ended is not None
-    assert ended.status.bolt is Bolt.OPEN
-    assert [pulse.for_ms for pulse in bench.chip.history] == [SOLENOID.pulse_ms, 120 + SETTLE_MS]
+    assert (ended.status.bolt, ended.failed, ended.driven) == (bolt, False, True)
+    assert [(pulse.output, pulse.at_ms - COOL_MS, pulse.for_ms) for pulse in bench.chip.history] == pulses
+    assert bench.chip.on == frozenset()
 
 
 def test_a_bouncing_switch_ends_nothing_too_early_and_is_told_once() -> None:
@@ -132,14 +161,6 @@ def test_a_motor_stops_at_its_end_and_comes_back() -> None:
     assert ended.status.bolt is Bolt.CLOSED
 
 
-def test_a_motor_whose_end_switch_is_blind_is_stopped_by_its_limit() -> None:
-    bench = motor(blind="open_end")
-    ended = bench.drive()
-    assert ended is not None
-    assert ended.status.bolt is Bolt.UNKNOWN
-    assert bench.chip.history == [Pulse("open_motor", COOL_MS, MOTOR.stall_ms)]
-
-
 def test_a_servo_has_its_signal_while_it_moves_and_at_no_other_time() -> None:
     bench = servo(bounce_ms=12)
     ended = bench.drive()
@@ -150,8 +171,8 @@ def test_a_servo_has_its_signal_while_it_moves_and_at_no_other_time() -> None:
     assert ended is not None
     assert ended.status.bolt is Bolt.CLOSED
     opened, closed = bench.chip.history
-    assert (opened.output, closed.output) == ("to_open", "to_closed")
-    assert opened.for_ms < closed.for_ms <= SERVO.move_ms  # it is not closed as soon as it is no longer open
+    assert (opened.output, opened.for_ms) == ("to_open", SERVO.move_ms)  # its switch says only that it has left
+    assert (closed.output, closed.for_ms) == ("to_closed", 300 + 11 + SETTLE_MS)
 
 
 def test_a_servo_that_is_held_fast_is_tried_twice_and_let_go() -> None:

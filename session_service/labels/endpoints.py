@@ -81,7 +81,7 @@ async def in_force(
     A label's id opens nothing without its signature. The dashboard keeps the list for when a network is missing.
     """
     rows = await context.database.read(lambda c: repository.in_force(c, after or "", limit))
-    return InForceOut(rows=rows, next_after=rows[-1][0] if len(rows) == limit else None)
+    return InForceOut(columns=["label_id", "number"], rows=rows, next_after=rows[-1][0] if len(rows) == limit else None)
 
 
 @router.post("/v1/ops/labels/{label_id}/revoke", response_model=LabelOut)

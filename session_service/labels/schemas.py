@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -71,8 +71,8 @@ class RetireIn(BaseModel):
 class InForceOut(BaseModel):
     """A page of labels that are not revoked; with ``after=next_after`` comes the next."""
 
-    columns: tuple[Literal["label_id"], Literal["number"]] = ("label_id", "number")
-    rows: list[tuple[str, int]]
+    columns: list[str]
+    rows: list[list[str | int]]
     next_after: str | None
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Final
 
 from session_service.clock import Clock
 from session_service.database import sqlite_engine
 from session_service.telemetry import measure
 from session_service.telemetry.sample import HOUR_MS, number_of
+from session_service.telemetry.service import Kept, NotTheWriterError, Telemetry
 from simulators.provisioning import Wish
 from tests.support.browser import SQUARE, BrowserHouse
 
@@ -36,7 +37,10 @@ def age(house: BrowserHouse) -> str:
         _plant_reports(connection, house.bikes[0].id, old.id)
     engine = sqlite_engine(house.database_url)
     with engine.begin() as rows:
-        measure.fill(rows, number_of(house.bikes[0].id), Clock().now_ms() // HOUR_MS, noise=False)
+        now_ms = Clock().now_ms()
+        with suppress(NotTheWriterError):  # then the service has begun; if not, nobody has stored a heartbeat yet
+            Telemetry(Kept(), "aged").prepare(rows, now_ms)
+        measure.fill(rows, number_of(house.bikes[0].id), now_ms // HOUR_MS, noise=False)
     engine.dispose()
     house.start_service()
     return old.id

@@ -44,6 +44,7 @@ soak: setup ## check the rules with many more histories, plant faults in them, a
 	UNLATCH_EVERY_POINT=1 $(PYTEST) tests/device_agent/drivers/test_killed_agent.py
 	UNLATCH_EVERY_DATABASE=1 $(PYTEST) tests/session_service/web tests/session_service/riders tests/session_service/test_*.py \
 	  tests/end_to_end/test_faults.py tests/end_to_end/test_demo.py tests/end_to_end/test_replay.py \
+	  tests/deploy/test_device_install.py \
 	  tests/browser/test_dashboard_fleet.py tests/browser/test_dashboard_replay.py tests/browser/test_dashboard_device.py \
 	  --deselect tests/session_service/test_schemathesis.py
 	UNLATCH_HOSTILE_DEEDS=10000 $(BIN)/pytest -q tests/hostile

@@ -25,7 +25,7 @@ DEFAULT_CONFIG: Final = Path("/etc/unlatch/device.toml")
 _EPILOGS: Final = {
     "run": f"example:\n  unlatch-agent run --config /etc/unlatch/device.toml\n\na settings file:\n\n{EXAMPLE}",
     "release": "example:\n  unlatch-agent release --config device.toml",
-    "selftest": "example:\n  unlatch-agent selftest --config device.toml",
+    "selftest": "examples:\n  unlatch-agent selftest --config device.toml\n  unlatch-agent selftest --watch",
     "enrol": (
         "examples:\n"
         "  unlatch-agent enrol --service https://unlatch.example.org --device 0123456789 --claim 7Q2M-XK4P\n"
@@ -70,7 +70,10 @@ def _parser() -> argparse.ArgumentParser:
         "switch all outputs of the lock off; for after a crash, the agent does it by itself",
         _release,
     )
-    _add(commands, "selftest", "check keys, certificate, journal, lock driver and broker; moves nothing", _selftest)
+    selftest = _add(commands, "selftest", "check keys, certificate, journal, lock driver and broker", _selftest)
+    selftest.add_argument(
+        "--watch", action="store_true", help="move the lock, too, and ask whoever stands beside it; else nothing moves"
+    )
     renew = _add(commands, "renew", "get a new certificate if the present one is due", _renew)
     renew.add_argument("--now", action="store_true", help="due or not")
     journal = _add(commands, "journal", "show intents, outcomes and reports; also while the agent runs", _journal)
@@ -166,13 +169,22 @@ def _release(settings: LoadedSettings, _options: argparse.Namespace) -> int:
     return 0
 
 
-def _selftest(settings: LoadedSettings, _options: argparse.Namespace) -> int:
+def _selftest(settings: LoadedSettings, options: argparse.Namespace) -> int:
     from device_agent.selftest import check_all  # noqa: PLC0415 - the agent itself does without it
 
     findings = check_all(settings)
+    if options.watch and all(finding.good for finding in findings):
+        from device_agent.watched import Technician, watch  # noqa: PLC0415
+
+        findings += watch(settings, Technician(_ask, print))
     for finding in findings:
         print(f"{'ok  ' if finding.good else 'FAIL'}  {finding.name:<12}  {finding.detail}")  # noqa: T201
     return 0 if all(finding.good for finding in findings) else 1
+
+
+def _ask(question: str) -> str:
+    print(question, end="", flush=True)  # noqa: T201 - a command's question
+    return sys.stdin.readline()
 
 
 def _journal(settings: LoadedSettings, options: argparse.Namespace) -> int:

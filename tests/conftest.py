@@ -49,6 +49,7 @@ FOR_THE_SOAK: Final = (
     "tests/browser/test_dashboard_device.py::test_charts_from_hours_to_a_year",
     "tests/browser/test_dashboard_device.py::test_a_log_of_100_000_reports",
     "tests/browser/test_dashboard_device.py::test_every_label_of_a_sheet_is_read_back[Letter]",
+    "tests/deploy/test_device_install.py",  # fetches a whole Debian, twice
     "tests/end_to_end/test_demo.py::test_a_demo_that_is_killed",
     "tests/end_to_end/test_replay.py::test_a_bike_that_was_out_for_too_long",
     "tests/end_to_end/test_replay.py::test_a_replay_that_runs_out_of_time",

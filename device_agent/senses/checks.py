@@ -10,6 +10,7 @@ from typing import Any, Final
 from broker.contract.messages import Position
 from device_agent.clock import TimeOfDay, Trust
 from device_agent.senses.body import Parts
+from device_agent.senses.gpsd import NO_RECEIVER
 from device_agent.senses.loading import World, build
 from device_agent.senses.sampling import Sampled
 from device_agent.senses.settings import SensesSettings
@@ -54,7 +55,7 @@ def _sampled(parts: Parts) -> Iterator[Said]:
 def _ask(sense: Sampled[Any]) -> Said:
     for _ in range(PATIENCE):
         sense.sample(0)
-        if sense.value is not None or sense.name != "position":
+        if sense.value is not None or sense.cause not in {None, NO_RECEIVER}:
             break
         time.sleep(LOOK_S)
     if sense.cause is not None:

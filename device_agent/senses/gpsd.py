@@ -20,6 +20,7 @@ ANSWER_LIMIT: Final = 65_536  # a poll with all satellites of four systems has 8
 LINES_LIMIT: Final = 16  # what it says at first, and of receivers that come and go
 PIECES_LIMIT: Final = 16  # of one line; each may take a second, in which no other sense is read
 KEPT_READINGS: Final = 3  # of a fix that was lost: a bridge is ridden under in so long
+NO_RECEIVER: Final = "gpsd has no receiver"  # or has only just switched it on
 MODE_2D: Final = 2
 UNKNOWN_ACCURACY_M: Final = 30.0  # a receiver between houses that does not say
 ACCURACY_LIMIT_M: Final = 500.0  # says no more than that it is in this part of the city
@@ -70,8 +71,7 @@ class Gpsd:
             self.close()
             raise
         if not poll.tpv:
-            msg = "gpsd has no receiver"
-            raise SenseError(msg)
+            raise SenseError(NO_RECEIVER)
         return self._newest(poll)
 
     def close(self) -> None:

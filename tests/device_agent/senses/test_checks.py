@@ -124,6 +124,9 @@ def test_an_agent_all_of_whose_senses_are_broken_is_as_good_a_lock(
     service.send(command)
     assert service.outcome(command.id).result is Result.DONE
     service.ack()
+    assert program.process is not None
+    status = Path(f"/proc/{program.process.pid}/status").read_text()
+    assert int(status.split("VmRSS:")[1].split()[0]) <= 40 * 1024  # 39.2 MiB, 0.7 more than without
     said = program.ask("selftest")
     assert said.returncode == 1
     wrong = {line.split()[1] for line in said.stdout.splitlines() if line.startswith("FAIL")}

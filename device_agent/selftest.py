@@ -11,6 +11,7 @@ from typing import Final
 from device_agent import journal_view
 from device_agent.certificates import life_of
 from device_agent.clock import SystemClock
+from device_agent.drivers.pins import lines_outlive_us
 from device_agent.errors import AgentError, JournalInUseError
 from device_agent.journal import SqliteJournal
 from device_agent.keys import KeySigner, load_command_keys, open_report_key
@@ -19,6 +20,10 @@ from device_agent.program import make_address, make_driver, make_state_dir
 from device_agent.settings import LoadedSettings
 
 CONNECT_TIMEOUT_S: Final = 5.0  # mobile networks answer within two
+OUTLIVED: Final = (
+    "were the agent to die, what is on would stay on until `release` has run: add dtparam=strict_gpiod to"
+    " /boot/firmware/config.txt and boot again"
+)
 OBJECTION_S: Final = 1.0  # a broker refuses a certificate at once, that is one way through the network later
 
 
@@ -107,7 +112,8 @@ def _senses(settings: LoadedSettings) -> list[Finding]:
 def _driver(settings: LoadedSettings) -> str:
     driver = make_driver(settings, SystemClock(settings.values.boot_id))
     try:
-        return f"bolt {driver.status().bolt}; can {', '.join(sorted(driver.actions))}"
+        said = f"bolt {driver.status().bolt}; can {', '.join(sorted(driver.actions))}"
+        return f"{said}; {OUTLIVED}" if lines_outlive_us() and settings.values.lock.driver != "memory" else said
     finally:
         driver.close()
 

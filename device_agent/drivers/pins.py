@@ -7,7 +7,19 @@ wire. ``gpio.py`` is a chip of Linux; tests have a simulated one with lock bodie
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol
+
+SYSFS: Final = Path("/sys")
+
+
+def lines_outlive_us(sysfs: Path = SYSFS) -> bool:
+    """Return whether this kernel leaves a line at its level when its program dies, as those of Raspberry Pis do.
+
+    ``dtparam=strict_gpiod`` makes them let go. A kernel without this parameter makes inputs of lines by itself.
+    """
+    switches = sysfs.glob("module/pinctrl_*/parameters/persist_gpio_outputs")
+    return any(switch.read_text(encoding="ascii").strip() in {"Y", "1"} for switch in switches)
 
 
 class Switch(Protocol):

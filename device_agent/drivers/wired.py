@@ -60,7 +60,7 @@ class Unexpected:
     """Says why a bolt moved that nobody drove: a hand closes it, the handle inside opens it, and else it is forced."""
 
     def __init__(self, *, has_handle: bool) -> None:
-        """Begin with a bolt that has stood where it stands for long.
+        """Begin without knowing where the bolt is.
 
         Args:
             has_handle: there is a sense at the handle inside; without it an opening has no cause that is known.
@@ -68,7 +68,7 @@ class Unexpected:
         self.has_handle = has_handle
         self._handle_ms: int | None = None
         self._closed_ms: int | None = None
-        self._bolt = Bolt.CLOSED
+        self._bolt = Bolt.UNKNOWN
 
     def explain(self, bolt: Bolt, handle: bool, now_ms: int) -> tuple[Cause, bool]:  # noqa: FBT001 - a reading
         """Take the readings; return the cause, and whether the hand was inside."""

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gpiod
@@ -14,6 +15,7 @@ from gpiod.line import Bias, Direction, Value
 
 from device_agent.clock import SystemClock
 from device_agent.drivers.gpio import GpioPins
+from device_agent.drivers.pins import lines_outlive_us
 from device_agent.drivers.wiring import Pin
 from device_agent.errors import DriverError
 
@@ -131,3 +133,12 @@ def test_a_line_that_two_names_share_is_refused() -> None:
 def test_a_chip_that_is_not_there_is_named(tmp_path: Any) -> None:
     with pytest.raises(DriverError, match=r"cannot take the lock's lines .*gpioinfo"):
         GpioPins(str(tmp_path / "gpiochip0"), OUTPUTS, SENSORS, SystemClock())
+
+
+@pytest.mark.parametrize("said", [None, "N\n", "Y\n"])
+def test_whether_lines_outlive_their_program_is_the_kernels_own_word(tmp_path: Path, said: str | None) -> None:
+    folder = tmp_path / "module" / "pinctrl_rp1" / "parameters"
+    folder.mkdir(parents=True)
+    if said is not None:
+        (folder / "persist_gpio_outputs").write_text(said)
+    assert lines_outlive_us(tmp_path) is (said == "Y\n")

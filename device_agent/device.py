@@ -158,6 +158,7 @@ class Device:
                     bolt=save.bolt,
                     forgotten=save.forgotten,
                     configuration=save.configuration,
+                    back_under_configuration=save.back_under_configuration,
                 )
             )
         except (JournalError, SignerError) as error:

@@ -9,6 +9,7 @@ Other programs may read it (``unlatch-agent journal``, invariant checks) while t
   ordered; ``accepted_uptime_ms``; ``result``, null between intent and outcome; ``reason``; ``moved``; ``report_seq``.
 - ``reports``: ``seq``; ``token``, signed once, a compact JWS; ``evidence``, 1 if money may rely on it.
 - ``configuration``, at most one row: ``revision`` and ``command_keys`` (JSON, PEM by key id) of the one in force.
+- ``trial``, at most one row: what to go back to while the agent has not come back under that one (``trial``).
 
 Acknowledged reports are deleted, except those that state the outcome of a remembered command: a repeat of the
 command gets the same report, byte for byte. With ``keep_acked`` (simulations) all stay.
@@ -24,6 +25,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from broker.contract.codes import Action, Bolt
+from device_agent import trial
 from device_agent.core.records import CommandRecord, Configuration, Snapshot
 from device_agent.errors import JournalError
 from device_agent.journal_file import JournalFile, Synchronous
@@ -35,12 +37,7 @@ INSERT INTO commands VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET action = excluded.action, result = excluded.result, reason = excluded.reason,
     moved = excluded.moved, report_seq = excluded.report_seq
 """
-# A revision never goes back, whatever asks for it.
-_CONFIGURE: Final = """
-INSERT INTO configuration VALUES (1, ?, ?)
-ON CONFLICT (only_row) DO UPDATE SET revision = excluded.revision, command_keys = excluded.command_keys
-    WHERE excluded.revision > configuration.revision
-"""
+_CONFIGURE: Final = "INSERT OR REPLACE INTO configuration VALUES (1, ?, ?)"
 
 _CARD: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})  # what a full card is told as; primary codes
 _PRIMARY: Final = 0xFF
@@ -95,6 +92,22 @@ class SqliteJournal:
         query = "SELECT token FROM reports WHERE seq BETWEEN ? AND ? ORDER BY seq"
         return self._guarded(lambda: [row[0] for row in self._db.execute(query, (first, last))])
 
+    def begins_start(self, boot_id: str) -> int | None:
+        """Count a start of the agent; return the revision of a configuration that is given up with it, if one is.
+
+        Raises:
+            JournalError: it is not counted.
+        """
+        return self._guarded(lambda: self._as_one(lambda: trial.begins_start(self._db, boot_id)))
+
+    def ends_well(self) -> None:
+        """Note that the agent ends because it was told to.
+
+        Raises:
+            JournalError: it is not noted.
+        """
+        self._guarded(lambda: self._as_one(lambda: trial.ends_well(self._db)))
+
     def _read_snapshot(self) -> Snapshot:
         journal_id, next_seq, acked_through, bolt = self._db.execute(
             "SELECT journal_id, next_seq, acked_through, bolt FROM meta"
@@ -108,12 +121,14 @@ class SqliteJournal:
             bolt=Bolt(bolt) if bolt else None,
             commands=tuple(record_of(row) for row in rows),
             configuration=None if configured is None else _configuration(*configured),
+            on_trial=trial.runs(self._db),
+            refused_revision=trial.refused(self._db) or 0,
         )
 
     def _write_somehow(self, transaction: Transaction) -> None:
         while True:
             try:
-                self._write(transaction)
+                self._as_one(lambda: self._write_rows(transaction))
             except sqlite3.Error as error:
                 full = error.sqlite_errorcode & _PRIMARY in _CARD
                 if not full or self._room is None or _begins_ride(transaction) or not self._room.give():
@@ -121,15 +136,16 @@ class SqliteJournal:
             else:
                 return
 
-    def _write(self, transaction: Transaction) -> None:
+    def _as_one(self, work: Callable[[], T]) -> T:
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._write_rows(transaction)
+            done = work()
             self._db.execute("COMMIT")
         except sqlite3.Error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        return done
 
     def _write_rows(self, transaction: Transaction) -> None:
         self._db.executemany(_UPSERT_COMMAND, [_row(record) for record in transaction.commands])
@@ -139,11 +155,19 @@ class SqliteJournal:
             "UPDATE meta SET next_seq = next_seq + ?, acked_through = max(acked_through, ?), bolt = coalesce(?, bolt)",
             (len(reports), transaction.acked_through, transaction.bolt),
         )
+        if transaction.back_under_configuration:
+            trial.passed(self._db)
         if transaction.configuration is not None:
-            configured = transaction.configuration
-            self._db.execute(_CONFIGURE, (configured.revision, msgspec.json.encode(configured.command_keys).decode()))
+            self._configure(transaction.configuration)
         if not self._keep_acked:
             self._prune(transaction)
+
+    def _configure(self, wanted: Configuration) -> None:
+        (known,) = self._db.execute("SELECT max(revision) FROM configuration").fetchone()
+        if wanted.revision <= (known or 0):
+            return  # it never goes back, whatever asks for it
+        trial.begin(self._db)
+        self._db.execute(_CONFIGURE, (wanted.revision, msgspec.json.encode(wanted.command_keys).decode()))
 
     def _prune(self, transaction: Transaction) -> None:
         forgotten = [(command_id,) for command_id in transaction.forgotten]

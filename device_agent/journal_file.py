@@ -15,10 +15,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, Final
 
+from device_agent import trial
 from device_agent.errors import JournalError, JournalInUseError
 from device_agent.files import sync_folder
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 MEMORY: Final = ":memory:"
 PAGE_BYTES: Final = 1_024  # a commit changes three to six pages of one row each: a quarter of what 4 KiB would write
 CHECKPOINT_PAGES: Final = 256  # the log is copied back then; 256 KiB are some fifteen rides, and read in 5 ms at boot
@@ -58,7 +59,7 @@ CREATE TABLE configuration (
     command_keys TEXT NOT NULL
 ) STRICT;
 """
-_UPGRADES: Final = {1: _CONFIGURATION}
+_UPGRADES: Final = {1: _CONFIGURATION, 2: trial.SCHEMA}
 """What makes the next schema of one."""
 
 
@@ -123,7 +124,7 @@ class JournalFile:
     def _create(self) -> None:
         journal_id = secrets.token_hex(JOURNAL_ID_BYTES)
         row = f"INSERT INTO meta VALUES (1, {SCHEMA_VERSION}, '{journal_id}', 1, 0, NULL);"  # noqa: S608 - all ours
-        self.db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_CONFIGURATION} {row} COMMIT;")
+        self.db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_CONFIGURATION} {trial.SCHEMA} {row} COMMIT;")
         if str(self.path) != MEMORY:
             sync_folder(self.path.parent)
 

@@ -105,6 +105,7 @@ class Transaction:
     bolt: str | None = None
     forgotten: Sequence[str] = ()
     configuration: Configuration | None = None
+    back_under_configuration: bool = False
 
 
 class Journal(Protocol):

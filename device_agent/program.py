@@ -14,7 +14,7 @@ from types import FrameType
 from device_agent.clock import SystemClock
 from device_agent.device import Device, Ports
 from device_agent.drivers.loading import Wanted, load
-from device_agent.errors import AgentError, SettingsError, WiringError
+from device_agent.errors import AgentError, JournalError, SettingsError, WiringError
 from device_agent.inbox import Inbox
 from device_agent.journal import SqliteJournal
 from device_agent.keys import KeySigner, load_command_keys, open_report_key
@@ -123,6 +123,7 @@ def make_state_dir(state_dir: Path) -> None:
 def _work(settings: LoadedSettings, journal: SqliteJournal) -> None:
     values = settings.values
     clock, inbox = SystemClock(values.boot_id), Inbox()
+    _count_start(journal, clock.boot_id)
     driver = make_driver(settings, clock)
     driver.listen(inbox.post)
     signer = KeySigner(open_report_key(settings))
@@ -149,9 +150,20 @@ def _work(settings: LoadedSettings, journal: SqliteJournal) -> None:
         if runner.failed:
             msg = "a thread of the agent died, see the log; start the agent again"
             raise AgentError(msg)
+        journal.ends_well()
     finally:
         driver.close()
         link.close()
+
+
+def _count_start(journal: SqliteJournal, boot_id: str) -> None:
+    try:
+        refused = journal.begins_start(boot_id)
+    except JournalError as error:  # a full card: what is on trial can wait, the lock cannot
+        logger.warning("start not counted error=%s", error)
+        return
+    if refused is not None:
+        logger.error("configuration given up, the agent did not come back with it revision=%d", refused)
 
 
 @contextmanager

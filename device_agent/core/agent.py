@@ -53,7 +53,7 @@ class Agent:
         """
         limits = limits or Limits()
         self._identity = identity
-        self._trust = Trust(find_key, config_revision, snapshot.configuration)
+        self._trust = Trust(find_key, config_revision, snapshot)
         self._journal_id = snapshot.journal_id
         self._senses = Senses(limits, snapshot.bolt)
         self._reporter = Reporter(identity, limits, snapshot, self._senses)
@@ -150,11 +150,11 @@ class Agent:
             return self._complaints.about("retained", event.channel, now_ms)
         try:
             if event.channel is Channel.COMMAND:
-                return self._commands.take(self._opened(event.payload, Command), now_ms, event.unix_s)
+                return self._commands.take(self._opened(event.payload, Command, now_ms), now_ms, event.unix_s)
             if event.channel is Channel.CONFIG:
-                self._on_config(self._opened(event.payload, Config), retained=event.retained)
+                self._on_config(self._opened(event.payload, Config, now_ms), retained=event.retained)
                 return []
-            ack = self._opened(event.payload, ReportAck)
+            ack = self._opened(event.payload, ReportAck, now_ms)
         except RejectedError as error:
             return self._complaints.about(error.reason, str(error), now_ms)
         if ack.journal_id == self._journal_id:
@@ -166,10 +166,12 @@ class Agent:
             return  # the one in force, which every new connection finds
         self._reporter.configure(self._trust.take(config))
 
-    def _opened(self, payload: bytes, expected: type[M]) -> M:
+    def _opened(self, payload: bytes, expected: type[M], now_ms: int) -> M:
         message = open_sealed(payload, expected, self._trust.find)
         if message.device != self._identity.device:
             raise RejectedError(Rejection.WRONG_DEVICE, message.device)
+        if self._trust.comes_back():
+            self._reporter.back_under_configuration(now_ms)
         return message
 
     def _on_saved(self, event: ev.Saved, now_ms: int) -> list[Effect]:

@@ -19,7 +19,8 @@ class Save:
         acked_through: reports up to here may go; never lower than before.
         bolt: the reading in the newest report.
         forgotten: command ids to delete.
-        configuration: to keep in place of the one before.
+        configuration: to keep in place of the one before; on trial.
+        back_under_configuration: the one in force has passed its trial.
     """
 
     ticket: int
@@ -29,6 +30,7 @@ class Save:
     bolt: Bolt | None = None
     forgotten: tuple[str, ...] = ()
     configuration: Configuration | None = None
+    back_under_configuration: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,8 @@ class Snapshot:
         bolt: the reading in the newest report, ``None`` in a new journal.
         commands: in the order of their arrival.
         configuration: the one in force, ``None`` while it is the one with which the device was set up.
+        on_trial: the agent has not yet come back under it.
+        refused_revision: of a newer one, with which the agent did not come back; 0 for none.
     """
 
     journal_id: str
@@ -65,3 +67,5 @@ class Snapshot:
     bolt: Bolt | None = None
     commands: tuple[CommandRecord, ...] = ()
     configuration: Configuration | None = None
+    on_trial: bool = False
+    refused_revision: int = 0

@@ -49,6 +49,7 @@ class Reporter:
         self._reports: list[Entry] = []
         self._forgotten: list[str] = []
         self._configuration: Configuration | None = None
+        self._back_under_configuration = False
 
     def report(self, body: Body, weight: Weight, uptime_ms: int) -> int | None:
         """Number a statement that is true since ``uptime_ms``; return its number, ``None`` if it was dropped."""
@@ -98,6 +99,11 @@ class Reporter:
         """Put a configuration into the transaction of this event."""
         self._configuration = configuration
         self._urgent = True
+
+    def back_under_configuration(self, now_ms: int) -> None:
+        """Say that the configuration in force has passed its trial; it reaches the disk in company."""
+        self._back_under_configuration = True
+        self._wait_for_company(now_ms)
 
     def forget(self, command_ids: tuple[str, ...]) -> None:
         """Delete records in the transaction of this event."""
@@ -175,9 +181,10 @@ class Reporter:
             bolt=self._senses.told_bolt,
             forgotten=tuple(self._forgotten),
             configuration=self._configuration,
+            back_under_configuration=self._back_under_configuration,
         )
         self._commands, self._reports, self._forgotten, self._configuration = [], [], [], None
-        self._urgent, self._patient_since_ms = False, None
+        self._urgent, self._patient_since_ms, self._back_under_configuration = False, None, False
         return self.saves.push(save)
 
 

@@ -8,7 +8,7 @@ from broker.contract.envelope import KeyFinder, RejectedError, Rejection
 from broker.contract.jws import PublicKey
 from broker.contract.keys import load_command_keys
 from broker.contract.messages import Config
-from device_agent.core.records import Configuration
+from device_agent.core.records import Configuration, Snapshot
 
 
 class Trust:
@@ -17,18 +17,26 @@ class Trust:
     Until the first configuration those keys count with which the device was set up.
     """
 
-    def __init__(self, provisioned: KeyFinder, provisioned_revision: int, saved: Configuration | None) -> None:
+    def __init__(self, provisioned: KeyFinder, provisioned_revision: int, snapshot: Snapshot) -> None:
         """Restore what the journal has; a device that was set up anew since then begins with what it was given."""
+        saved = snapshot.configuration
         self._find = provisioned
         self.revision = self._newest = provisioned_revision
         self._waiting: dict[int, Mapping[str, PublicKey]] = {}
         if saved is not None and saved.revision >= provisioned_revision:
             self._waiting[saved.revision] = load_command_keys(saved.command_keys)
             self.saved(saved)
+        self._newest = max(self._newest, snapshot.refused_revision)
+        self._on_trial = snapshot.on_trial
 
     def find(self, key_id: str) -> PublicKey | None:
         """Return a key that counts now: an ``envelope.KeyFinder``."""
         return self._find(key_id)
+
+    def comes_back(self) -> bool:
+        """Note that the service was heard; return whether that ends the trial of the configuration in force."""
+        ends, self._on_trial = self._on_trial, False
+        return ends
 
     def take(self, config: Config) -> Configuration:
         """Accept a configuration whose signature is good; return what to save. It counts once it is ``saved``.
@@ -52,3 +60,4 @@ class Trust:
         self._find = keys.get
         self.revision = configuration.revision
         self._newest = max(self._newest, self.revision)
+        self._on_trial = True

@@ -124,7 +124,7 @@ def test_a_journal_of_an_older_agent_is_brought_up_to_date_and_keeps_everything(
     before = journal.snapshot()
     journal.close()
     with sqlite3.connect(tmp_path / "journal") as db:  # as the first agents wrote it
-        db.executescript("DROP TABLE configuration; UPDATE meta SET schema_version = 1;")
+        db.executescript("DROP TABLE trial; DROP TABLE configuration; UPDATE meta SET schema_version = 1;")
     assert journal_view.read(tmp_path / "journal").config_revision == 0
     journal = SqliteJournal(tmp_path / "journal")
     assert journal.snapshot() == before
@@ -135,7 +135,7 @@ def test_a_journal_of_an_older_agent_is_brought_up_to_date_and_keeps_everything(
 def test_a_journal_of_a_newer_agent_is_refused(tmp_path: Path) -> None:
     SqliteJournal(tmp_path / "journal").close()
     with sqlite3.connect(tmp_path / "journal") as db:
-        db.execute("UPDATE meta SET schema_version = 3")
+        db.execute("UPDATE meta SET schema_version = 4")
     with pytest.raises(JournalError, match="newer agent"):
         SqliteJournal(tmp_path / "journal")
 

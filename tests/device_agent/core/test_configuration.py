@@ -178,14 +178,14 @@ def test_it_outlives_the_program_and_the_boot(tmp_path: Path, again: str) -> Non
 def test_a_device_that_was_set_up_anew_begins_with_what_it_was_given() -> None:
     journal = World()
     journal.send(listing(4, NEXT_KEY))
-    saved = journal.journal.snapshot().configuration
-    assert saved is not None
+    saved = journal.journal.snapshot()
+    assert saved.configuration is not None
     assert Trust(COMMAND_KEYS.get, 4, saved).find(key_id(NEXT_KEY.public_key()))
     anew = Trust(COMMAND_KEYS.get, 5, saved)
     assert anew.revision == 5
     assert anew.find(key_id(COMMAND_KEY.public_key()))
     assert not anew.find(key_id(NEXT_KEY.public_key()))
-    assert Trust(COMMAND_KEYS.get, 0, Snapshot(journal_id="j").configuration).revision == 0
+    assert Trust(COMMAND_KEYS.get, 0, Snapshot(journal_id="j")).revision == 0
 
 
 def test_a_configuration_moves_nothing_and_reports_nothing(world: World) -> None:

@@ -98,6 +98,7 @@ class Gateway:
 
     async def run(self) -> None:
         """Serve until cancelled."""
+        await self._remember_boots()
         async with asyncio.TaskGroup() as group:
             for shard in self._shards:
                 group.create_task(self._work_off(shard))
@@ -357,6 +358,13 @@ class Gateway:
         if len(self._boots) >= KEYS_KEPT:
             self._boots.clear()
         self._boots[heartbeat.device] = heartbeat.boot_id
+
+    async def _remember_boots(self) -> None:
+        """Know which boots are stored, or after a start each device's next heartbeat would be a transaction."""
+        try:
+            self._boots = await self._database.read(lambda c: repository.boots(c, KEYS_KEPT))
+        except (SQLAlchemyError, OSError) as error:
+            logger.warning("boots not read, each is stored anew: %s", error)
 
     async def _store_heartbeats(self) -> None:
         while True:

@@ -97,6 +97,12 @@ def note_state(connection: Connection, device_id: str, **values: Any) -> None:  
     note_changed(connection, device_id)
 
 
+def boots(connection: Connection, most: int) -> dict[str, str]:
+    """Return the present boot of each device that was heard of, of so many at the most."""
+    heard_of = select(_STATE.c.device_id, _STATE.c.boot_id).where(_STATE.c.boot_id.is_not(None))
+    return {row[0]: row[1] for row in connection.execute(heard_of.limit(most))}
+
+
 def queue_up(connection: Connection) -> None:
     """Let one instance after the other note many heartbeats: all hear the same, and two could wait in a ring."""
     connection.execute(_QUEUE_UP)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from broker.mosquitto.supervisor import Mosquitto
 from session_service import instances
 from session_service.app import create_app
 from session_service.clock import Clock, SharedClock
+from session_service.fleet import identities
 from session_service.instances import Instances
 from session_service.pki import folder
 from session_service.secrets import load_secrets
@@ -146,6 +147,7 @@ async def another(made: World) -> AsyncIterator[Rider]:
     settings = made.context.settings.model_dump() | {"instance": 2, "http_port": port}
     app = create_app(load_settings(**settings), load_secrets(made.context.settings.secrets_dir))
     async with served(app, port) as client:
+        assert app.state.gateway._boots.keys() == made.devices.keys()  # their heartbeats need no transaction each
         yield Rider(client, {})
 
 
@@ -153,9 +155,11 @@ async def test_who_waits_at_one_instance_is_woken_by_reports_that_came_to_the_ot
     own_mosquitto: Mosquitto, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(elsewhere, "LOOK_EVERY_S", 3_600.0)  # nobody is to be saved by that
+    monkeypatch.setattr(identities, "LOOK_BACK_MS", 0)  # the device's key is new, and its boot would be forgotten
     folder.init(own_mosquitto.certificates.ca.parent, [], Clock().now_ms(), instances=2)
-    async with world(own_mosquitto, postgres_url, tmp_path, instance=1) as made, another(made) as there:
+    async with world(own_mosquitto, postgres_url, tmp_path, instance=1) as made, AsyncExitStack() as stack:
         bike = await made.device()
+        there = await stack.enter_async_context(another(made))
         rider = await made.rider(funds_minor=20_000)
         over_there = Rider(there.client, rider.headers)
         for number in range(RIDES):

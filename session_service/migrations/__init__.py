@@ -21,14 +21,14 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from session_service.database import sqlite_engine
+from session_service.database import sqlite_engine, table_of
 from session_service.errors import SetupError
 from session_service.migrations.model import SchemaAlsoServes
 
 T = TypeVar("T")
 
 CONNECT_S: Final = 10  # a database server that does not answer for so long is taken for unreachable
-ALSO: Final = "schema_also_serves"
+_ALSO: Final = table_of(SchemaAlsoServes)
 TABLE_WAIT_MS: Final = 3_000  # for a table that a backup reads, say; riders wait behind it for as long
 LOCKED: Final = "55P03"
 """PostgreSQL's code for a lock that was not had in time."""
@@ -82,7 +82,7 @@ def _serves(connection: Connection) -> bool:
     ours = newest_revision()
     if revision_on(connection) == ours:
         return True
-    return inspect(connection).has_table(ALSO) and ours in connection.scalars(select(SchemaAlsoServes.revision))
+    return inspect(connection).has_table(_ALSO.name) and ours in connection.scalars(select(_ALSO.c.revision))
 
 
 def newest_revision() -> str:
@@ -114,10 +114,10 @@ def _upgrade(connection: Connection) -> str:
 
 def _note_whom_it_serves(connection: Connection, config: Config, before: str) -> None:
     """Let programs of the revision ``before`` work on beside the new ones, if no migration since takes things away."""
-    connection.execute(delete(SchemaAlsoServes))
+    connection.execute(delete(_ALSO))
     steps = ScriptDirectory.from_config(config).iterate_revisions("head", before)
     if not any(getattr(step.module, "contracts", False) for step in steps):
-        connection.execute(insert(SchemaAlsoServes).values(revision=before))
+        connection.execute(insert(_ALSO).values(revision=before))
 
 
 def _on(url: str, work: Callable[[Connection], T], *, writes: bool = False) -> T:

@@ -22,6 +22,7 @@ from device_agent.errors import DriverError
 from device_agent.ports import Clock
 
 DEBOUNCE: Final = timedelta(milliseconds=5)  # the kernel's part; ``wired.SETTLE_MS`` is for what bounces longer
+HELD: Final = "`gpioinfo` shows the lines that it has, and who holds them"
 CONSUMER: Final = "unlatch-agent"  # as `gpioinfo` shows who holds a line
 
 
@@ -51,7 +52,8 @@ class GpioPins:
         try:
             self._request = gpiod.request_lines(chip, config=lines, consumer=CONSUMER)
         except (OSError, ValueError) as error:
-            msg = f"{chip}: cannot take the lock's lines ({error}); `gpioinfo` shows who holds them"
+            remedy = "its group may: run it as the user `unlatch`" if isinstance(error, PermissionError) else HELD
+            msg = f"{chip}: cannot take the lock's lines ({error}); {remedy}"
             raise DriverError(msg) from error
         self._outputs: dict[str, Switch] = {name: _Line(self._request, pin.line) for name, pin in outputs.items()}
         self._outputs |= switches or {}

@@ -131,7 +131,13 @@ def _on_pins(wanted: Wanted, kind: type[Solenoid | Motor | Servo | Strike]) -> L
         raise DriverError(msg) from error
     outputs, sensors = lines_of(wiring)
     switches = _positions(wiring) if isinstance(wiring, Servo) else {}
-    return WiredLock(wiring, GpioPins(chip, outputs, sensors, wanted.clock, switches), wanted.clock)
+    try:
+        return WiredLock(wiring, GpioPins(chip, outputs, sensors, wanted.clock, switches), wanted.clock)
+    except DriverError as error:
+        if Path(chip).exists():
+            raise
+        msg = f"lock.options.chip: there is no {chip} on this machine; `gpiodetect` lists those that there are"
+        raise WiringError(msg) from error
 
 
 def _positions(servo: Servo) -> dict[str, Switch]:

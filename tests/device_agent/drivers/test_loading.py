@@ -100,6 +100,12 @@ def test_a_try_that_takes_longer_than_any_movement_may_is_refused_before_the_fir
         load("motor", made)
 
 
+def test_a_chip_that_is_not_there_is_a_wrong_wiring_too(tmp_path: Path) -> None:
+    chip = str(tmp_path / "gpiochip7")
+    with pytest.raises(WiringError, match=r"^lock\.options\.chip: there is no .*gpiochip7 .*`gpiodetect`"):
+        load("solenoid", wanted(tmp_path, coil={"line": 17}, bolt={"line": 27}, chip=chip))
+
+
 def test_another_package_may_bring_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("theirs", "device_agent.drivers.loading:memory", loading.GROUP)
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [entry] if group == loading.GROUP else [])

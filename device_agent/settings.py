@@ -46,7 +46,7 @@ url = "https://unlatch.example.org"
 driver = "memory"                         # or solenoid, motor, servo, strike: docs/drivers.md has each one's lines
 kind = "bike"
 
-# [senses.battery]                        # and temperature, signal, position, tamper, lamp, buzzer, display:
+# [senses.battery]                        # and temperature, signal, position, tamper, occupied, lamp, buzzer, display:
 # source = "power_supply"                 # docs/senses.md has each one
 """
 

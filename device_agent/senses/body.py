@@ -16,7 +16,7 @@ from device_agent.core.senses import distance_m
 from device_agent.drivers.pins import Pins
 from device_agent.errors import DriverError
 from device_agent.ports import Clock, DriverListener, LockDriver, Vitals
-from device_agent.senses.lines import Case, Signs
+from device_agent.senses.lines import Case, Level, Signs
 from device_agent.senses.sampler import Sampler
 from device_agent.senses.sampling import Due, Sampled
 
@@ -32,7 +32,7 @@ class Parts:
 
     Attributes:
         shows: lamp and buzzer.
-        pins: what they and the switch of the case are on.
+        pins: what they, the switch of the case and the sensor of who is there are on.
         closers: called in order at the end.
         missing: what could not be had, with the cause.
     """
@@ -42,6 +42,7 @@ class Parts:
     signal: Sampled[int] | None = None
     temperature: Sampled[float] | None = None
     case: Case | None = None
+    occupied: Level | None = None
     shows: list[Signs] = field(default_factory=list)
     screen: CodeScreen | None = None
     pins: Pins | None = None
@@ -51,7 +52,16 @@ class Parts:
     @property
     def dues(self) -> list[Due]:
         """All that is looked after."""
-        some = (self.case, *self.shows, self.screen, self.battery, self.signal, self.temperature, self.position)
+        some = (
+            self.case,
+            self.occupied,
+            *self.shows,
+            self.screen,
+            self.battery,
+            self.signal,
+            self.temperature,
+            self.position,
+        )
         return [each for each in some if each is not None]
 
 
@@ -150,8 +160,9 @@ class SensedLock:
                 self._listener(SensorsChanged(status, Cause.UNKNOWN, fault))
 
     def _edge(self) -> None:
-        if self._parts.case is not None:
-            self._parts.case.edge()
+        for level in (self._parts.case, self._parts.occupied):
+            if level is not None:
+                level.edge()
         self._sampler.wake()
 
     def _remember_first(self, status: Status) -> None:
@@ -166,6 +177,8 @@ class SensedLock:
             status = structs.replace(status, battery_percent=None if battery.value is None else round(battery.value))
         if position is not None:
             status = structs.replace(status, position=position.value)
+        if self._parts.occupied is not None:
+            status = structs.replace(status, occupied=self._parts.occupied.value)
         return status
 
 

@@ -11,6 +11,7 @@ from broker.contract.messages import Position
 from device_agent.clock import TimeOfDay, Trust
 from device_agent.senses.body import Parts
 from device_agent.senses.gpsd import NO_RECEIVER
+from device_agent.senses.lines import Level
 from device_agent.senses.loading import World, build
 from device_agent.senses.sampling import Sampled
 from device_agent.senses.settings import SensesSettings
@@ -72,9 +73,9 @@ def _value(sense: Sampled[Any]) -> str:
 
 def _on_lines(parts: Parts, settings: SensesSettings) -> Iterator[Said]:
     if parts.case is not None:
-        is_open = parts.case.is_open()
-        words = {None: "the switch does not answer", True: "the case is open", False: "the case is shut"}[is_open]
-        yield Said("tamper", good=is_open is not None, words=words)
+        yield _level("tamper", parts.case, "the case is shut", "the case is open")
+    if parts.occupied is not None:
+        yield _level("occupied", parts.occupied, "somebody is there", "nobody is there")
     for shows in parts.shows:
         yield Said(shows.name, good=True, words=f"on line {settings.lines[f'{shows.name}.pin'].line}, off")
     if parts.screen is not None:
@@ -82,6 +83,11 @@ def _on_lines(parts: Parts, settings: SensesSettings) -> Iterator[Said]:
         yield Said(
             "display", good=parts.screen.cause is None, words=parts.screen.cause or f"shows {parts.screen.text()}"
         )
+
+
+def _level(name: str, level: Level, on: str, off: str) -> Said:
+    seen = level.read()
+    return Said(name, good=seen is not None, words={None: "it does not answer", True: on, False: off}[seen])
 
 
 def _missing(parts: Parts) -> Iterator[Said]:

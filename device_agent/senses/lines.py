@@ -1,4 +1,4 @@
-"""What senses have on the pins: the switch of the case, and lamp and buzzer by which a device is found."""
+"""What senses have on the pins: the switch of the case, who is there, and lamp and buzzer to be found by."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ from typing import Final
 
 from device_agent.drivers.pins import Pins
 from device_agent.errors import DriverError
-from device_agent.senses.settings import Finder, Tamper
+from device_agent.senses.settings import Finder, Occupancy, Tamper
 
 logger = logging.getLogger(__name__)
 
 TAMPER: Final = "tamper"
+OCCUPIED: Final = "occupied"
 LOOK_MS: Final = 60_000  # at a switch whose edge was lost; edges are told at once
 
 
-class Case:
-    """The case: open for ``settle_ms`` is told, once until it was shut for as long; at boot, too."""
+class Level:
+    """A switch or a sensor on a line, told by its edges and believed when it has stood still.
 
-    def __init__(self, pins: Pins, settings: Tamper) -> None:
-        """Begin as if it had been shut."""
-        self._pins, self._settle_ms = pins, settings.settle_ms
-        self._open = False
-        self._since_ms: int | None = None
-        self._untold = False
-        self._edge = False
-        self._next_ms = 0
+    Attributes:
+        value: what it says, ``None`` while it does not answer or has not stood still yet.
+    """
+
+    def __init__(self, pins: Pins, name: str, on_after_ms: int, off_after_ms: int) -> None:
+        """Begin without a value. It counts as on after ``on_after_ms`` of that, as off after ``off_after_ms``."""
+        self.value: bool | None = None
+        self._pins, self._name = pins, name
+        self._after_ms = {True: on_after_ms, False: off_after_ms}
+        self._new = (False, 0)
+        self._next_ms: int | None = None
+        self._edge = self._is_steady = True
         self._lost = False
 
     @property
@@ -34,42 +39,60 @@ class Case:
         return 0 if self._edge else self._next_ms
 
     def edge(self) -> None:
-        """Look at once: the switch has changed. From any thread."""
+        """Look at once: the line has changed. From any thread."""
         self._edge = True
 
     def sample(self, now_ms: int) -> None:
         """See ``sampling.Due``."""
-        self._edge = False
+        waited = not self._is_steady
+        self._edge, self._is_steady = False, True
         self._next_ms = now_ms + LOOK_MS
-        is_open = self.is_open()
-        if is_open is None or is_open == self._open:
-            self._since_ms = None
+        seen = self.read()
+        if seen is None or seen == self.value:
+            self.value = seen
             return
-        if self._since_ms is None:
-            self._since_ms = now_ms
-        settled_ms = self._since_ms + self._settle_ms
-        if now_ms < settled_ms:
-            self._next_ms = settled_ms
+        self._is_steady = False
+        if not waited or self._new[0] != seen:
+            self._new = (seen, now_ms)
+        believed_ms = self._new[1] + self._after_ms[seen]
+        if now_ms < believed_ms:
+            self._next_ms = min(self._next_ms, believed_ms)
             return
-        self._open, self._since_ms, self._untold = is_open, None, is_open
-        logger.warning("case is %s", "open" if is_open else "shut")
+        self.value, self._is_steady = seen, True
 
-    def is_open(self) -> bool | None:
-        """Return what the switch says now, ``None`` if it does not answer; that is logged once."""
+    def read(self) -> bool | None:
+        """Return what it says now, ``None`` if it does not answer; that is logged once."""
         try:
-            is_open = not self._pins.read(TAMPER)
+            seen = self._pins.read(self._name)
         except DriverError as error:
             if not self._lost:
                 self._lost = True
-                logger.warning("sense is lost sense=tamper cause=%s", error)
+                logger.warning("sense is lost sense=%s cause=%s", self._name, error)
             return None
         self._lost = False
-        return is_open
+        return seen
+
+
+class Case(Level):
+    """The case's switch, on while it is shut: open is told once until it was shut; at boot, too."""
+
+    def __init__(self, pins: Pins, settings: Tamper) -> None:
+        """Begin as if it had been shut."""
+        super().__init__(pins, TAMPER, settings.settle_ms, settings.settle_ms)
+        self._is_told = False
 
     def take(self) -> bool:
         """Return whether the case was opened, once each time."""
-        untold, self._untold = self._untold, False
+        if self.value is None or self.value:
+            self._is_told = self._is_told and self.value is None
+            return False
+        untold, self._is_told = not self._is_told, True
         return untold
+
+
+def occupancy(pins: Pins, settings: Occupancy) -> Level:
+    """Return the sensor that is on while somebody is there."""
+    return Level(pins, OCCUPIED, settings.settle_ms, settings.clear_s * 1_000)
 
 
 class Signs:

@@ -16,7 +16,7 @@ from device_agent.ports import Clock, LockDriver
 from device_agent.senses import kernel
 from device_agent.senses.body import Parts, SensedLock
 from device_agent.senses.gpsd import Gpsd
-from device_agent.senses.lines import TAMPER, Case, Signs
+from device_agent.senses.lines import OCCUPIED, TAMPER, Case, Signs, occupancy
 from device_agent.senses.sampling import Middle, Sampled, SenseError
 from device_agent.senses.settings import Modem, Radio, Screen, SensesSettings
 
@@ -127,6 +127,8 @@ def _add_lines(parts: Parts, settings: SensesSettings, world: World) -> None:
     finders = {name: finder for name in SHOWING if (finder := getattr(settings, name)) is not None}
     outputs = {name: finder.pin for name, finder in finders.items()}
     sensors = {} if settings.tamper is None else {TAMPER: settings.tamper.switch}
+    if settings.occupied is not None:
+        sensors[OCCUPIED] = settings.occupied.sensor
     try:
         pins = world.make_pins(settings.chip, outputs, sensors, world.clock)
     except DriverError as error:
@@ -134,5 +136,6 @@ def _add_lines(parts: Parts, settings: SensesSettings, world: World) -> None:
         return
     parts.shows = [Signs(pins, name, finder) for name, finder in finders.items()]
     parts.case = None if settings.tamper is None else Case(pins, settings.tamper)
+    parts.occupied = None if settings.occupied is None else occupancy(pins, settings.occupied)
     parts.pins = pins
     parts.closers.append(pins.close)

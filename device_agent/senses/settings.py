@@ -105,6 +105,19 @@ class Tamper(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     settle_ms: Annotated[int, Meta(ge=10, le=10_000)] = 200
 
 
+class Occupancy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A sensor that is on while somebody is in the pod, asleep too: a radar that sees breathing, no motion detector.
+
+    Attributes:
+        settle_ms: so long somebody must have been seen.
+        clear_s: so long nobody must have been seen: who turns over may be lost to a radar for a while.
+    """
+
+    sensor: Pin
+    settle_ms: Annotated[int, Meta(ge=10, le=60_000)] = 500
+    clear_s: Seconds = 120
+
+
 class Finder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A lamp or a buzzer that sounds by itself: on and off ``times`` times when somebody looks for the device."""
 
@@ -134,7 +147,7 @@ class SensesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """All of them.
 
     Attributes:
-        chip: on which the lines of the switch, the lamp and the buzzer are.
+        chip: on which the lines of switch, sensor, lamp and buzzer are.
     """
 
     chip: Name = CHIP
@@ -143,6 +156,7 @@ class SensesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     signal: Radio | Modem | None = None
     position: Gps | None = None
     tamper: Tamper | None = None
+    occupied: Occupancy | None = None
     lamp: Finder | None = None
     buzzer: Finder | None = None
     display: Screen | None = None
@@ -152,6 +166,7 @@ class SensesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The lines by what is on them, with the setting's name."""
         pins = {
             "tamper.switch": None if self.tamper is None else self.tamper.switch,
+            "occupied.sensor": None if self.occupied is None else self.occupied.sensor,
             "lamp.pin": None if self.lamp is None else self.lamp.pin,
             "buzzer.pin": None if self.buzzer is None else self.buzzer.pin,
         }

@@ -17,6 +17,7 @@ from device_agent.senses.loading import World
 from device_agent.senses.settings import (
     Finder,
     Gps,
+    Occupancy,
     PowerSupply,
     Radio,
     Screen,
@@ -35,6 +36,7 @@ ALL = SensesSettings(
     signal=Radio(),
     position=Gps(),
     tamper=Tamper(switch=Pin(22)),
+    occupied=Occupancy(sensor=Pin(23)),
     lamp=Finder(pin=Pin(5)),
     buzzer=Finder(pin=Pin(6)),
     display=Screen(secret_file="display_secret", file="lcd"),
@@ -95,6 +97,7 @@ def test_every_sense_says_what_it_reads(tmp_path: Path, monkeypatch: pytest.Monk
         "signal": "-56 dBm",
         "position": "no fix yet",
         "tamper": "the case is shut",
+        "occupied": "nobody is there",
         "lamp": "on line 5, off",
         "buzzer": "on line 6, off",
         "display": "shows 287 082",

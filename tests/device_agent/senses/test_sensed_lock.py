@@ -20,10 +20,10 @@ from device_agent.drivers.wiring import Pin
 from device_agent.errors import DriverError
 from device_agent.ports import Clock, Vitals
 from device_agent.senses.body import TOLD_M, Parts, SensedLock
-from device_agent.senses.lines import Case, Signs
+from device_agent.senses.lines import Case, Signs, occupancy
 from device_agent.senses.loading import World, build, sensed
 from device_agent.senses.sampling import Sampled, SenseError
-from device_agent.senses.settings import CHIP, Finder, SensesSettings, Tamper
+from device_agent.senses.settings import CHIP, Finder, Occupancy, SensesSettings, Tamper
 from tests.support.agent_world import ManualClock
 from tests.support.agent_world import World as AgentWorld
 
@@ -36,7 +36,7 @@ class Lines:
     """``pins.Pins``: levels that a test sets, and pulses that it reads."""
 
     def __init__(self) -> None:
-        self.levels = {"tamper": True}
+        self.levels = {"tamper": True, "occupied": False}
         self.pulses: list[tuple[str, int]] = []
         self.broken = self.closed = False
         self.told: Callable[[], None] = lambda: None
@@ -154,6 +154,33 @@ def test_a_case_that_opens_is_told_once_until_it_was_shut() -> None:
     assert body.step(100_000) == []
     assert turn(shut=True, for_ms=200) == []
     assert turn(shut=False, for_ms=200) == [Fault.TAMPERED]
+
+
+def test_somebody_is_there_until_nobody_was_seen_for_long() -> None:
+    lines = Lines()
+    sensor = occupancy(lines, Occupancy(sensor=Pin(23), settle_ms=500, clear_s=120))
+    body = Body(occupied=sensor, pins=lines)
+    assert body.sensed.status().occupied is None
+
+    def see(*, somebody: bool, for_ms: int) -> list[bool | None]:
+        lines.levels["occupied"] = somebody
+        lines.told()
+        body.step(1)
+        return [event.status.occupied for event in body.step(for_ms)]
+
+    assert see(somebody=False, for_ms=100_000) == []
+    assert see(somebody=True, for_ms=400) == []
+    assert see(somebody=False, for_ms=119_999) == []
+    assert [event.status.occupied for event in body.step(1)] == [False]
+    assert see(somebody=True, for_ms=400) == []  # a blanket
+    assert see(somebody=False, for_ms=60_000) == []
+    assert see(somebody=True, for_ms=500) == [True]
+    assert see(somebody=False, for_ms=100_000) == []  # who turns over
+    assert see(somebody=True, for_ms=1_000) == []
+    assert see(somebody=False, for_ms=120_000) == [False]
+    lines.broken = True
+    lines.told()
+    assert [event.status.occupied for event in body.step(1)] == [None]
 
 
 def test_a_switch_that_does_not_answer_is_no_open_case(caplog: pytest.LogCaptureFixture) -> None:

@@ -30,6 +30,8 @@ interface = "wlan0"
 every_s = 5
 [senses.tamper]
 switch = { line = 22, active_low = true }
+[senses.occupied]
+sensor = { line = 23 }
 [senses.lamp]
 pin = { line = 5 }
 [senses.buzzer]
@@ -51,7 +53,12 @@ def test_every_sense_has_its_table(tmp_path: Path) -> None:
     assert senses is not None
     assert isinstance(senses.battery, BatteryVoltage)
     assert isinstance(senses.temperature, ThermalZone)
-    assert senses.lines == {"tamper.switch": Pin(22, active_low=True), "lamp.pin": Pin(5), "buzzer.pin": Pin(6)}
+    assert senses.lines == {
+        "tamper.switch": Pin(22, active_low=True),
+        "lamp.pin": Pin(5),
+        "occupied.sensor": Pin(23),
+        "buzzer.pin": Pin(6),
+    }
     other = '[senses.battery]\nsource = "power_supply"\n[senses.temperature]\nsource = "hwmon"\nchip = "lm75"\n'
     senses = load(write(tmp_path, HEAD + other)).senses
     assert senses is not None

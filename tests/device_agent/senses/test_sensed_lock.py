@@ -161,12 +161,12 @@ def test_somebody_is_there_until_nobody_was_seen_for_long() -> None:
     sensor = occupancy(lines, Occupancy(sensor=Pin(23), settle_ms=500, clear_s=120))
     body = Body(occupied=sensor, pins=lines)
     assert body.sensed.status().occupied is None
+    body.step()
 
     def see(*, somebody: bool, for_ms: int) -> list[bool | None]:
         lines.levels["occupied"] = somebody
         lines.told()
-        body.step(1)
-        return [event.status.occupied for event in body.step(for_ms)]
+        return [event.status.occupied for event in body.step(1) + body.step(for_ms)]
 
     assert see(somebody=False, for_ms=100_000) == []
     assert see(somebody=True, for_ms=400) == []

@@ -39,6 +39,8 @@ STARTS: Final = 5
 RIDES: Final = 150  # one after the other: for the time to the pin, and so that memory is what it is after a day
 SLOW_RIDES: Final = 4  # as people ride: what acknowledgements write has no company then
 COOL_S: Final = 1.5  # a coil counts as hot after a boot, and this one may be on for 0.9 s
+SYNCS: Final = 100
+SYNC_PAUSE_S: Final = 0.1  # as between rides: a disk that is asked again at once is faster
 PART_S: Final = 6.0  # of a slow ride; the agent keeps an acknowledgement for 5 s before it writes it alone
 IDLE_S: Final = 40.0  # with a heartbeat or two
 CARD_BYTES: Final = 67_108_864
@@ -95,10 +97,27 @@ def _measure(console: Console) -> Figures:
             try:
                 written = card.written_bytes if isinstance(card, Card) else agent.written_bytes
                 figures = _all(console, agent, desk, written)
+                figures["sync_ms"] = percentiles(_sync_ms(place))
             finally:
                 agent.child.stop()
     figures["bytes_measured_by"] = "the card's block device" if isinstance(card, Card) else "the agent's process"
     return figures | {"missed": missed(figures)}
+
+
+def _sync_ms(place: Path) -> list[float]:
+    """Write a block in its place and sync it, again and again: what of the way to the pin is the disk's."""
+    descriptor = os.open(place / "floor", os.O_WRONLY | os.O_CREAT)
+    times = []
+    try:
+        for _ in range(SYNCS):
+            os.pwrite(descriptor, os.urandom(BLOCK_BYTES), 0)
+            began = time.perf_counter()
+            os.fdatasync(descriptor)
+            times.append((time.perf_counter() - began) * 1_000)
+            time.sleep(SYNC_PAUSE_S)
+    finally:
+        os.close(descriptor)
+    return times
 
 
 def _all(console: Console, agent: AgentProgram, desk: Desk, written: Callable[[], int]) -> Figures:
@@ -188,6 +207,7 @@ def _show(console: Console, figures: Figures) -> None:
         table.add_row(name, f"{figures[name]:,}", "", "")
     console.print(table)
     console.print(f"order to coil, milliseconds: {figures['command_to_pin_ms']}")
+    console.print(f"one sync of this disk, which is a part of that: {figures['sync_ms']}")
     for line in figures["missed"]:
         console.print(f"missed: {line}", style="red", markup=False)
     if figures["load"] > figures["processors"]:

@@ -14,6 +14,7 @@ GUARD: Final = "device_agent/core/guard.py"
 COMMANDS: Final = "device_agent/core/commands.py"
 TRUST: Final = "device_agent/core/trust.py"
 DEVICE: Final = "device_agent/device.py"
+JOURNAL_FILE: Final = "device_agent/journal_file.py"
 JWS_TESTS: Final = "broker/test_jws.py::"
 COMMAND_TESTS: Final = "device_agent/core/test_commands.py::"
 REPORT_TESTS: Final = "device_agent/core/test_reports.py::"
@@ -195,5 +196,26 @@ GUARDS: Final = (
         "        if ack.journal_id == self._journal_id:\n",
         "        if True:\n",
         (REPORT_TESTS + "test_only_a_signed_acknowledgement_for_this_journal_and_device_counts",),
+    ),
+    Guard(
+        "agent: one writer a journal",
+        JOURNAL_FILE,
+        "        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "        pass\n",
+        ("device_agent/test_journal.py::test_its_log_stays_when_it_is_closed_and_others_only_read",),
+    ),
+    Guard(
+        "agent: what is saved is synced",
+        JOURNAL_FILE,
+        '        self.db.execute(f"PRAGMA synchronous = {synchronous.value}")\n',
+        '        self.db.execute("PRAGMA synchronous = NORMAL")\n',
+        ("device_agent/test_journal.py::test_it_is_synced_at_every_commit_unless_told_otherwise",),
+    ),
+    Guard(
+        "agent: a configuration that was given up is not taken again",
+        TRUST,
+        "        self._newest = max(self._newest, snapshot.refused_revision)\n",
+        "",
+        ("device_agent/test_trial.py::test_one_that_was_refused_is_not_taken_again_and_a_newer_one_is",),
     ),
 )

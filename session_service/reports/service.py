@@ -55,8 +55,18 @@ def _figure(total: Total, wanted: Wanted, by: By) -> Figure:
 
 def whole(connection: Connection, wanted: Wanted) -> Figure:
     """Return the sum of all postings that are wanted."""
-    found = repository.sums(connection, wanted, By.KIND)
+    found = _added_up(connection, wanted) or repository.sums(connection, wanted, By.KIND)
     return Figure("all", sum(s.amount_minor for s in found), sum(s.postings for s in found), wanted)
+
+
+def _added_up(connection: Connection, wanted: Wanted) -> list[Total]:
+    """Return the totals that takings are the sum of; none where they are void, or of one kind at one site."""
+    of_both = wanted.kind is not None and wanted.site is not None
+    if wanted.what is not What.TAKINGS or of_both or totals_repository.zone(connection) != wanted.span.zone:
+        return []
+    by = By.KIND if wanted.site is None else By.SITE
+    key = wanted.site if wanted.kind is None else rules.revenue_account(wanted.kind)
+    return [it for it in totals_repository.totals(connection, wanted.span, by) if key in {None, it.key}]
 
 
 def top_ups(connection: Connection, span: Span) -> TopUps:

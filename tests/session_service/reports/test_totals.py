@@ -18,7 +18,7 @@ from session_service.reports import totals_repository as added
 from session_service.reports.days import Span, span
 from session_service.reports.model import TakingWaiting
 from session_service.reports.repository import By, Wanted, What
-from tests.support.year import BEGIN_MS, named, write_year
+from tests.support.year import BEGIN_MS, SITES, named, write_year
 
 RIDES = 600
 ZONE = "Europe/Vienna"
@@ -59,6 +59,15 @@ async def ensure_equal(database: Database) -> None:
             found = await database.read(partial(figures, days, by))
             assert found == await database.read(partial(of_the_ledger, days, by))
             assert found
+        for kind, site in ((None, None), ("pod", None), (None, SITES[1]), ("bike", SITES[0]), (None, "nowhere")):
+            await database.read(partial(ensure_whole, Wanted(What.TAKINGS, days, kind, site)))
+
+
+def ensure_whole(wanted: Wanted, connection: Connection) -> None:
+    """See that what all postings behind a figure come to is what they do, one by one."""
+    lines = repository.lines(connection, wanted, None, 10 * RIDES)
+    figure = service.whole(connection, wanted)
+    assert (figure.amount_minor, figure.postings) == (sum(line.amount_minor for line in lines), len(lines))
 
 
 async def waiting(database: Database) -> int:

@@ -10,18 +10,17 @@ import threading
 from dataclasses import dataclass, field
 from typing import Final
 
-from broker.contract.codes import Action, Bolt, Cause
+from broker.contract.codes import Action, Bolt
 from broker.contract.messages import Status
 from device_agent.core.events import DriveEnded, SensorsChanged
 from device_agent.drivers.heat import Heat
 from device_agent.drivers.pins import Pins
+from device_agent.drivers.unexpected import Unexpected
 from device_agent.drivers.wiring import Course, Wiring, lines_of
 from device_agent.errors import DriverError
 from device_agent.ports import Clock, DriverListener
 
 SETTLE_MS: Final = 30  # switches bounce for 1 to 20 ms
-HANDLE_MS: Final = 3_000  # from a handle that was pressed and let go to a door that gives way
-REBOUND_MS: Final = 3_000  # a door that was thrown shut comes back for so long without anybody's doing
 TARGETS: Final = {Action.UNLOCK: Bolt.OPEN, Action.LOCK: Bolt.CLOSED}
 
 
@@ -54,35 +53,6 @@ class _Drive:
         if self.course.whole and self.on_since_ms is not None:
             return max(self.next_ms, settled_ms)
         return settled_ms
-
-
-class Unexpected:
-    """Says why a bolt moved that nobody drove: a hand closes it, the handle inside opens it, and else it is forced."""
-
-    def __init__(self, *, has_handle: bool) -> None:
-        """Begin without knowing where the bolt is.
-
-        Args:
-            has_handle: there is a sense at the handle inside; without it an opening has no cause that is known.
-        """
-        self.has_handle = has_handle
-        self._handle_ms: int | None = None
-        self._closed_ms: int | None = None
-        self._bolt = Bolt.UNKNOWN
-
-    def explain(self, bolt: Bolt, handle: bool, now_ms: int) -> tuple[Cause, bool]:  # noqa: FBT001 - a reading
-        """Take the readings; return the cause, and whether the hand was inside."""
-        if handle:
-            self._handle_ms = now_ms
-        if bolt is Bolt.CLOSED and self._bolt is not Bolt.CLOSED:
-            self._closed_ms = now_ms
-        self._bolt = bolt
-        if bolt is Bolt.CLOSED:
-            return Cause.HAND, False
-        if self._handle_ms is not None and now_ms <= self._handle_ms + HANDLE_MS:
-            return Cause.HAND, True
-        rebounds = self._closed_ms is not None and now_ms <= self._closed_ms + REBOUND_MS
-        return (Cause.FORCED if self.has_handle and bolt is Bolt.OPEN and not rebounds else Cause.UNKNOWN), False
 
 
 class WiredLock:

@@ -15,17 +15,14 @@ import socket
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import gpiod
 import msgspec
 
-import device_agent
 from broker.contract.codes import Action, Reason, Result
 from broker.contract.envelope import open_sealed
 from broker.contract.keys import private_pem, public_pem
@@ -39,11 +36,10 @@ from simulators.chip import Body, MotorBody, ServoBody, SolenoidBody, StrikeBody
 from tests.support.agent_service import signed
 from tests.support.agent_world import COMMAND_KEY, DEVICE, REPORT_KEY
 from tests.support.kept_chip import PACKET_BYTES, PATIENCE_S, Ask, Asking, Facts, KeptChip, TakenLines
+from tests.support.points import Passed, Point, Tracer
 
 logger = logging.getLogger(__name__)
 
-CODE: Final = str(Path(device_agent.__file__).parent)
-HITS: Final = 2  # a command makes two transactions; what a line does a third time is a loop's
 TTL_MS: Final = 60_000
 COOL_S: Final = 0.12  # locks count as hot after a boot; these are cold after 100 ms
 LET_THROUGH: Final = 255  # exit of an agent that nobody hears any more
@@ -104,22 +100,6 @@ SCENARIOS: Final = {
 }
 
 
-class Point(msgspec.Struct, frozen=True, order=True):
-    """Right before a line of ``device_agent``, or before a return, for the ``hit``th time after the order came."""
-
-    file: str
-    line: int
-    event: str
-    hit: int
-
-
-class Passed(msgspec.Struct, frozen=True):
-    """A point of a run that was recorded. Who is killed there leaves ``world``: files, and levels of lines."""
-
-    point: Point
-    world: str
-
-
 class Work(msgspec.Struct, frozen=True):
     """Where to kill; ``None`` is a run without a kill, whose points are recorded."""
 
@@ -153,34 +133,6 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True):
     seqs: list[int]
     facts: tuple[Facts, Facts, Facts]
     recorded: list[Passed] = []
-
-
-class Tracer:
-    """Counts where the agent passes between order and report; kills it at a point, or records how the world is."""
-
-    def __init__(self, point: Point | None = None, look: Callable[[], str] | None = None) -> None:
-        self._point = point
-        self._look = look
-        self._mutex = threading.Lock()
-        self._hits: Counter[tuple[str, int, str]] = Counter()
-        self.armed = False
-        self.passed: list[Passed] = []
-
-    def trace(self, frame: FrameType, _event: str, _value: object) -> Callable[..., Any] | None:
-        """See ``sys.settrace``."""
-        return self._step if frame.f_code.co_filename.startswith(CODE) else None
-
-    def _step(self, frame: FrameType, event: str, _value: object) -> Callable[..., Any]:
-        if self.armed and event in {"line", "return"}:
-            place = (os.path.relpath(frame.f_code.co_filename, CODE), frame.f_lineno, event)
-            with self._mutex:
-                self._hits[place] += 1
-                point = Point(*place, self._hits[place])
-                if point == self._point:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                if self._look is not None and point.hit <= HITS:
-                    self.passed.append(Passed(point, self._look()))
-        return self._step
 
 
 class SocketLink:

@@ -23,7 +23,8 @@ import pytest
 from broker.contract.codes import Reason, Result
 from device_agent.drivers.wiring import PULSE_LIMIT_MS
 from tests.support.kept_chip import Edge, Facts
-from tests.support.killing import SCENARIOS, Fate, Outcome, Point, Work
+from tests.support.killing import SCENARIOS, Fate, Outcome, Work
+from tests.support.points import Point
 
 WORKERS: Final = 4  # each waits for its lock to cool for most of the time
 PATIENCE_S: Final = 1_800.0

@@ -11,7 +11,8 @@ import pytest
 from broker.contract.codes import Action, Bolt, Cause
 from device_agent.core.events import DriveEnded, SensorsChanged
 from device_agent.core.limits import Limits
-from device_agent.drivers.wired import HANDLE_MS, REBOUND_MS, SETTLE_MS, WiredLock
+from device_agent.drivers.unexpected import HANDLE_MS, REBOUND_MS
+from device_agent.drivers.wired import SETTLE_MS, WiredLock
 from device_agent.drivers.wiring import PULSE_LIMIT_MS, Motor, Pin, Servo, Signal, Solenoid, Strike, Wiring
 from device_agent.errors import DriverError
 from simulators.chip import COOL_MS, Body, LockOnChip, MotorBody, Pulse, ServoBody, SolenoidBody, StrikeBody

@@ -111,8 +111,8 @@ GUARDS: Final = (
     Guard(
         "broker: denied device",
         FILES,
-        '_replace(directory / ACL, _resource("acl") + denials)',
-        '_replace(directory / ACL, _resource("acl"))',
+        '_replace(directory / ACL, _resource("acl") + _instances() + denials)',
+        '_replace(directory / ACL, _resource("acl") + _instances())',
         (TLS_TESTS + "test_a_revoked_device_may_say_and_hear_nothing_though_its_certificate_is_not_on_the_list",),
     ),
     Guard(

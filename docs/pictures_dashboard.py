@@ -12,6 +12,7 @@ import asyncio
 import io
 import re
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,9 @@ from PIL import Image, ImageColor
 from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, expect
 from rich.console import Console
 
-from simulators.bench_web.browser import browser
+from simulators.bench_web.browser import ALONE
 from simulators.bench_web.desk import sign_in
-from tests.support.browser import DESK, PHONE, overflow_px, violations
+from tests.support.browser import DESK, PHONE, camera_clip, chromium, overflow_px, violations
 from tests.support.picture_city import DEVICES, PERSON, Town, town
 
 HERE: Final = Path(__file__).parent
@@ -36,6 +37,7 @@ NEAR: Final = 10  # of 255: a colour so near to one of the pages' own is that on
 MAX_BYTES: Final = 150_000
 DRAWN_MS: Final = 2_500  # for charts, maps and what is asked for when a page is there
 PATIENCE_MS: Final = 60_000.0
+ASKED_OF_A_LABEL: Final = "**/v1/ops/labels/*/signatures/*"
 SIZES: Final[dict[str, ViewportSize]] = {"": DESK, "-phone": PHONE}
 
 HEAD: Final = """\
@@ -194,16 +196,26 @@ def _section(shot: Shot) -> str:
 async def _window(desks: Browser, made: Town, size: ViewportSize) -> BrowserContext:
     cookies = await sign_in(desks, made.house.url, PERSON, made.house.password)
     phone = size == PHONE
-    return await desks.new_context(
-        locale="en-GB", viewport=size, storage_state=cookies, is_mobile=phone, has_touch=phone, reduced_motion="reduce"
+    window = await desks.new_context(
+        locale="en-GB",
+        viewport=size,
+        storage_state=cookies,
+        is_mobile=phone,
+        has_touch=phone,
+        reduced_motion="reduce",
+        permissions=["camera"],
     )
+    await window.route(ASKED_OF_A_LABEL, lambda _: None)  # never answered: the label stays before the camera
+    return window
 
 
-async def take_all(devices: int, names: list[str]) -> list[str]:
-    """Take the named pictures, or all; return what is wrong with the pages."""
+async def take_all(devices: int, names: list[str], folder: str) -> list[str]:
+    """Take the named pictures, or all; return what is wrong with the pages. ``folder`` is for what a camera sees."""
     say = Console().print
     wanted = [shot for shot in SHOTS if not names or shot.name in names]
-    async with town(devices) as made, browser() as desks:
+    film = Path(folder) / "label.y4m"
+    async with town(devices) as made, chromium(film, ALONE) as desks:
+        camera_clip(made.bikes[0].label, made.bikes[0].number, film)
         windows = {ending: await _window(desks, made, size) for ending, size in SIZES.items()}
         studio = Studio(made, windows, [], [])
         for shot in wanted:
@@ -221,7 +233,8 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=DEVICES, help="of the city (default %(default)s)")
     parser.add_argument("names", nargs="*", help="of pictures; all if there is none")
     asked = parser.parse_args()
-    wrong = asyncio.run(take_all(asked.devices, asked.names))
+    with tempfile.TemporaryDirectory() as folder:
+        wrong = asyncio.run(take_all(asked.devices, asked.names, folder))
     for line in wrong:
         Console().print(line, style="red", markup=False, soft_wrap=True)
     sys.exit(1 if wrong else 0)

@@ -60,11 +60,11 @@ function OfDays({ url, days }: { url: URL; days: Days }) {
       <p role="status" class="unseen">{loaded.from === path ? "" : "Loading"}</p>
       {found !== null && (
         <>
-          <Part id="turnover" word={`Turnover, ${named(days)}`}><Turnover found={found} /></Part>
           <Part id="heat" word="Starts and ends by hour and place">
             <Choices label="Places" url={url} name="place" held={place} all={PLACES} />
             <HeatTable url={url} heat={found.heat} grid={loaded.from.includes("place=grid")} />
           </Part>
+          <Part id="turnover" word={`Turnover, ${named(days)}`}><Turnover found={found} /></Part>
           <Part id="devices" word={`Each device, ${named(days)}`}><DevicesUse url={url} days={days} /></Part>
           <Part id="moves" word="Moves that would help"><Moves moves={found.moves} grid={loaded.from.includes("place=grid")} /></Part>
           <Part id="idle" word="What nobody takes">

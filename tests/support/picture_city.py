@@ -38,6 +38,8 @@ BEGIN_BEFORE_MS: Final = 20 * HOUR_MS
 RIDES_A_BIKE: Final = 5
 RIDE_S: Final = (0.3, 5.0)  # real seconds: two minutes to half an hour
 PATIENCE_S: Final = 60.0
+TRIES: Final = 40  # at a Start, a second apart: longer than a heartbeat takes to come
+OFFLINE: Final = "device-offline"
 SILENT_SITES: Final = 2
 EMPTYING: Final = 60  # light devices whose battery is all but empty
 SILENT_S: Final = 100.0  # then whoever has said nothing counts as silent
@@ -87,7 +89,17 @@ class Town:
         """Let a new rider with money press Start; return the session as the answer has it."""
         rider = await Rider.join(self.api)
         await rider.top_up(FUNDS_MINOR)
-        return rider, await self.api.post("/v1/sessions", rider.token, {"label": device.label}, wait_s=10)
+        for _ in range(TRIES):
+            try:
+                return rider, await self._start(rider, device)
+            except ApiError as error:  # a service that has just begun has not heard of all devices
+                if OFFLINE not in str(error):
+                    raise
+            await asyncio.sleep(1)
+        return rider, await self._start(rider, device)
+
+    async def _start(self, rider: Rider, device: Device) -> Json:
+        return await self.api.post("/v1/sessions", rider.token, {"label": device.label}, wait_s=10)
 
     async def note_ids(self) -> None:
         """Note what the service has made of all this."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -47,7 +47,7 @@ SILENT_S: Final = 100.0  # then whoever has said nothing counts as silent
 UNLUCKY: Final = (ApiError, DeedError, RideError)  # on a busy machine a lock may be too late; others ride on
 
 _QUICK: Final = {
-    "UNLATCH_UNLOCK_DEADLINE_MS": "6000",
+    "UNLATCH_UNLOCK_DEADLINE_MS": "12000",
     "UNLATCH_REPORT_PATIENCE_MS": "2000",
     "UNLATCH_LOCK_DEADLINE_MS": "3000",
     "UNLATCH_UNKNOWN_GRACE_MS": "7200000",
@@ -137,27 +137,47 @@ class Town:
     async def trouble(self) -> None:
         """Bring about what a dashboard is for."""
         spare = iter(self.bikes)
-        for _ in range(6):
-            await self.started(next(spare))  # rides that go on
-        rider, paused = await self.started(next(spare))
-        await self.api.post(f"/v1/sessions/{paused['id']}/pause", rider.token)
-        for _ in range(3):
-            jammed = next(spare)
-            await self.hands.do(jammed.id, "break", jammed=True)
-            await self.started(jammed)
-            self.ids["device"] = jammed.id
-        forced = next(spare)
-        await self.hands.do(forced.id, "force_open")
-        for kind in ("broken", "another_one_opened"):
-            rider, session = await self.started(next(spare))
-            await self.api.post(f"/v1/sessions/{session['id']}/problems", rider.token, {"kind": kind})
-        for _ in range(2):
-            await self._lost(next(spare))
-        for _ in range(2):
-            silent = next(spare)
-            await self.hands.do(silent.id, "go_offline")
-            await self.started(silent)  # unknown: nobody can say whether it opened
-        await self._asked_for(next(spare))
+        for times, deed in (
+            (6, self.started),  # rides that go on
+            (1, self._pause),
+            (3, self._jam),
+            (1, self._force),
+            (1, lambda bike: self._complain(bike, "broken")),
+            (1, lambda bike: self._complain(bike, "another_one_opened")),
+            (2, self._lost),
+            (2, self._silence),
+            (1, self._asked_for),
+        ):
+            for _ in range(times):
+                await self._with_luck(spare, deed)
+
+    @staticmethod
+    async def _with_luck(spare: Iterator[Device], deed: Callable[[Device], Awaitable[object]]) -> None:
+        """Do it with the next bike, or the one after: on a busy machine a lock may be too late."""
+        for bike in spare:
+            with suppress(*UNLUCKY, TimeoutError):
+                await deed(bike)
+                return
+
+    async def _pause(self, bike: Device) -> None:
+        rider, session = await self.started(bike)
+        await self.api.post(f"/v1/sessions/{session['id']}/pause", rider.token)
+
+    async def _jam(self, bike: Device) -> None:
+        await self.hands.do(bike.id, "break", jammed=True)
+        await self.started(bike)
+        self.ids["device"] = bike.id
+
+    async def _force(self, bike: Device) -> None:
+        await self.hands.do(bike.id, "force_open")
+
+    async def _complain(self, bike: Device, kind: str) -> None:
+        rider, session = await self.started(bike)
+        await self.api.post(f"/v1/sessions/{session['id']}/problems", rider.token, {"kind": kind})
+
+    async def _silence(self, bike: Device) -> None:
+        await self.hands.do(bike.id, "go_offline")
+        await self.started(bike)  # unknown: nobody can say whether it opened
 
     async def _lost(self, bike: Device) -> None:
         """Press Finish on a bike that does not answer, and wait until it is a case for a person."""

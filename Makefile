@@ -82,7 +82,7 @@ lock: setup-demo ## resolve pyproject.toml anew into requirements.lock, with has
 	within deploy/server/requirements.lock --extra service --extra trace pyproject.toml && \
 	printf 'hatchling\npip\n' | within deploy/device/tools.lock -
 
-device-bundle: ## pack what a device is installed from, without a network there (15 MB; writes build/unlatch-device.tar)
+device-bundle: ## pack what a device is installed from, without a network there (27 MB; writes build/unlatch-device.tar)
 	@deploy/device/bundle build/unlatch-device.tar
 
 clean: ## remove what the targets made, except .venv and what came from npm

@@ -46,11 +46,8 @@ def test_a_device_gets_what_the_tests_ran_with() -> None:
     device = tomllib.loads((DEVICE / "pyproject.toml").read_text())["project"]
     assert set(ours) == needed({Requirement(wish).name for wish in device["dependencies"]})
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    agent = {
-        *extras["dependencies"],
-        *extras["optional-dependencies"]["agent"],
-        *extras["optional-dependencies"]["gpio"],
-    }
+    optional = extras["optional-dependencies"]
+    agent = {*extras["dependencies"], *optional["agent"], *optional["gpio"], *optional["pkcs11"]}
     assert set(device["dependencies"]) == agent
 
 

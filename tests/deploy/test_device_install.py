@@ -5,8 +5,11 @@ Roots and wheels are fetched, so all of this is for the soak.
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -60,6 +63,9 @@ async def test_one_command_makes_a_device_that_rides_and_nothing_is_left_of_it_i
     for path, mode in {CONFIG: 0o600, "/etc/unlatch": 0o700, "/etc/unlatch/report-key.pem": 0o600}.items():
         assert root.run("stat", "-c", "%U %G %a", path).stdout.split() == ["unlatch", "unlatch", f"{mode:o}"]
     assert root.run("test", "-L", LINK).returncode == 0
+    if root.run("udevadm", "verify", "--help").returncode == 0:  # of Debian 13's systemd
+        verified = root.run("udevadm", "verify", "/etc/udev/rules.d/99-unlatch.rules")
+        assert verified.returncode == 0, verified
     assert root.run("id", "-nG", "unlatch").stdout.split() == ["unlatch"]
 
     again = root.run(*device.words())
@@ -101,6 +107,27 @@ def test_what_went_wrong_is_told_with_the_next_step_and_the_same_line_goes_on(ro
     seen = root.run(INSTALLER, "--watch", said="y\n\ny\n\ny\n\ny\n")
     assert (seen.returncode, "ok    opens" in seen.stdout) == (0, True), seen
     assert root.run("test", "-L", LINK).returncode == 0
+
+
+def test_a_power_cut_at_any_moment_leaves_what_the_same_line_completes(root: Root, house: House) -> None:
+    device, cuts = Registered(house), 0
+    for after_s in (0.02 * 1.5**number for number in range(16)):  # up to nine seconds; an installation takes three
+        with subprocess.Popen(
+            root.command(*device.words()), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        ) as installer:
+            try:
+                installer.wait(after_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(installer.pid, signal.SIGKILL)
+                cuts += 1
+        if root.run("test", "-L", LINK).returncode == 0:
+            break
+    assert cuts > 5
+    last = root.run(*device.words())
+    assert last.returncode == 0, last
+    assert not [path for path in root.state() if path.endswith(".new")]
+    assert len(list((root.folder / "opt/unlatch/releases").iterdir())) == 1
+    assert root.run("setpriv", "--reuid=unlatch", "--clear-groups", "unlatch-agent", "selftest").returncode == 0
 
 
 def test_a_device_that_owes_reports_is_not_taken_away(root: Root, house: House) -> None:

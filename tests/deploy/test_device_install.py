@@ -143,13 +143,18 @@ def test_a_device_that_owes_reports_is_not_taken_away(root: Root, house: House) 
     assert root.run(INSTALLER, "--remove", "--reports-too").returncode == 0
 
 
-def test_a_newer_bundle_takes_the_place_of_the_agent_at_once(root: Root, house: House) -> None:
+def test_a_newer_bundle_takes_the_place_of_the_agent_unless_its_self_test_fails(root: Root, house: House) -> None:
     device = Registered(house)
     assert root.run(*device.words()).returncode == 0
     old = root.run("readlink", "/opt/unlatch/bin").stdout
     lock = root.folder / "root/unlatch-device/requirements.lock"
     lock.write_text(f"{lock.read_text()}# a later one\n")
     (root.folder / "root/unlatch-device/SHA256SUMS").unlink()
+    authority = root.folder / "etc/unlatch/ca.pem"
+    authority.rename(authority.with_suffix(".away"))
+    failed = root.run(INSTALLER)
+    assert (failed.returncode, root.run("readlink", "/opt/unlatch/bin").stdout) == (1, old), failed
+    authority.with_suffix(".away").rename(authority)
     newer = root.run(INSTALLER)
     assert newer.returncode == 0, newer
     assert root.run("readlink", "/opt/unlatch/bin").stdout != old

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from broker.contract.messages import CommandReport, Report
+from device_agent import trial
 from device_agent.core.records import CommandRecord
 from device_agent.errors import JournalError
 from device_agent.journal import record_of
@@ -26,13 +27,15 @@ class ReportRow(msgspec.Struct, frozen=True):
 class JournalView(msgspec.Struct, frozen=True, kw_only=True):
     """Everything in a journal. Reports are missing once acknowledged, ``last_seq`` still counts them.
 
-    ``config_revision`` is that of the configuration in force, 0 for the one with which the device was set up.
+    ``config_revision`` is that of the configuration in force, 0 for the one with which the device was set up;
+    ``refused_revision`` that of a newer one, with which the agent did not come back (``trial``), 0 for none.
     """
 
     journal_id: str
     last_seq: int
     acked_through: int
     config_revision: int
+    refused_revision: int = 0
     commands: list[CommandRecord]
     reports: list[ReportRow]
 
@@ -64,8 +67,9 @@ def as_table(view: JournalView) -> str:
     """Return it as text for a terminal."""
     waiting = view.last_seq - view.acked_through
     counts = f"{view.last_seq} reports, {waiting} wait for an acknowledgement"
+    given_up = f", {view.refused_revision} was given up" if view.refused_revision else ""
     lines = [
-        f"journal {view.journal_id}: {counts}; configuration {view.config_revision}",
+        f"journal {view.journal_id}: {counts}; configuration {view.config_revision}{given_up}",
         "",
         f"{'COMMAND':<36}  {'ACTION':<9}  {'RESULT':<9}  {'REASON':<14}  {'MOVED':<5}  REPORT",
     ]
@@ -106,6 +110,7 @@ def _view(db: sqlite3.Connection) -> JournalView:
         last_seq=next_seq - 1,
         acked_through=acked_through,
         config_revision=configured[0] or 0,
+        refused_revision=(trial.refused(db) or 0) if version > 2 else 0,
         commands=[record_of(row) for row in commands],
         reports=[ReportRow(seq, bool(evidence), _payload(token)) for seq, evidence, token in reports],
     )

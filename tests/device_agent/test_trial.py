@@ -110,5 +110,6 @@ def test_an_agent_that_dies_of_its_configuration_comes_back_without_it(
         assert program.process.wait(STOP_S) == 1
     program.start()
     assert service.heartbeat().config_revision == 0
+    assert "configuration 0, 2 was given up" in program.ask("journal").stdout
     service.send(service.command("command-000001"))
     assert service.outcome("command-000001").result is Result.DONE

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
+from math import inf
 from typing import Any, Final
 
 import asyncpg
@@ -30,7 +31,7 @@ SILENT_MS: Final = 10_000  # then the server ends this connection, and with it t
 UNFIT_S: Final = 5.0  # so long may one lead that cannot do all of the work; then it lets another try
 RECONNECT_S: Final = 0.5
 IDS_A_NOTE: Final = 250  # of 26 characters: PostgreSQL takes 8,000 bytes
-ROUND_TRIP_MAX_S: Final = 0.05  # an answer that took longer says too little of the time
+ROUND_TRIP_MAX_S: Final = 0.05  # an answer that took longer says too little, unless the last one took longer still
 ALL: Final = "*"
 """Said by who joins: nobody knows what it has failed to say before."""
 
@@ -67,7 +68,7 @@ class Instances:
         self._wake = asyncio.Event()
         self._leading, self._following = asyncio.Event(), asyncio.Event()
         self._unfit_since_s: float | None = None
-        self._is_measured = False
+        self._round_trip_s = inf  # of the answer that the clock goes by
         self.joined = asyncio.Event()
         self.hear: Heard = lambda _ids: None
         self.doubt: Callable[[], None] = lambda: None
@@ -194,6 +195,6 @@ class Instances:
         asked_s = stopwatch_s()
         then_ms = await connection.fetchval(_NOW)
         took_s = stopwatch_s() - asked_s
-        if took_s <= ROUND_TRIP_MAX_S or not self._is_measured:
+        if took_s <= max(ROUND_TRIP_MAX_S, self._round_trip_s):
             self._clock.set(then_ms + round(took_s * 500))
-            self._is_measured = True
+            self._round_trip_s = took_s

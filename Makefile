@@ -46,6 +46,7 @@ soak: setup ## check the rules with many more histories, plant faults in them, a
 	  tests/end_to_end/test_faults.py tests/end_to_end/test_demo.py tests/end_to_end/test_replay.py \
 	  tests/deploy/test_device_install.py \
 	  tests/browser/test_dashboard_fleet.py tests/browser/test_dashboard_replay.py tests/browser/test_dashboard_device.py \
+	  tests/browser/test_dashboard_visits.py tests/browser/test_dashboard_sessions.py tests/browser/test_dashboard.py \
 	  --deselect tests/session_service/test_schemathesis.py
 	UNLATCH_HOSTILE_DEEDS=10000 $(BIN)/pytest -q tests/hostile
 	UNLATCH_EVERY_DATABASE=1 UNLATCH_FUZZ_EXAMPLES=200 $(PYTEST) tests/session_service/test_schemathesis.py

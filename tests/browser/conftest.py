@@ -1,4 +1,4 @@
-"""One house, one Chromium and one pair of hands a module; a new phone as often as a test asks for one.
+"""One Chromium a worker, one house and one pair of hands a module; a new phone as often as a test asks for one.
 
 A module that needs other settings of the service has a fixture ``house_settings`` of its own (scope module). When its
 tests are over, the invariants are checked (DESIGN 7), and that the service has thrown no exception.
@@ -51,31 +51,31 @@ def people(house: BrowserHouse) -> dict[str, str]:
     return PEOPLE
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the file that the phones' cameras show; write it with ``camera_clip`` before a page opens one."""
     return tmp_path_factory.mktemp("camera") / "clip.y4m"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(camera: Path) -> AsyncIterator[Browser]:
     async with chromium(camera) as made:
         yield made
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def hands(house: BrowserHouse) -> AsyncIterator[Hands]:
     async with Hands(house.devices_dir) as made:
         yield made
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def api(house: BrowserHouse) -> AsyncIterator[Api]:
     async with Api(house.url) as made:
         yield made
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def phone(house: BrowserHouse, browser: Browser) -> AsyncIterator[GetPhone]:
     """Give phones. At the end of a test none of them may have had anything to complain about."""
     given: list[Phone] = []

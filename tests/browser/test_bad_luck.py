@@ -13,7 +13,7 @@ from simulators.riders import Api
 from tests.browser.rides import in_state, ride_off, sessions_of
 from tests.support.browser import BrowserHouse, GetPhone, path_of, settled
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_start_pressed_twice_on_two_tabs_is_one_session(

@@ -21,7 +21,7 @@ from simulators.riders import Api, Rider
 from tests.browser.rides import in_state, press_start, riding, sessions_of
 from tests.support.browser import BrowserHouse, GetPhone, Phone, settled
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 FAST: Final = 2_000  # a day in 43 s; the most that a bike costs a day is reached in 3 s
 LONG_AGO_MS: Final = 600_000  # heard of so long ago, a thing counts as offline

@@ -18,7 +18,7 @@ from simulators.riders import Api, Rider
 from tests.browser.rides import in_state, lock_far_away, press_start, ride_off, riding, sessions_of, without_stream
 from tests.support.browser import BrowserHouse, GetPhone, Phone, settled
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 SLOW_LOCK_MS: Final = 2_000
 POLL_S: Final = 0.05

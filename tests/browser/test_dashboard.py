@@ -13,12 +13,11 @@ from playwright.async_api import expect
 
 from simulators.folders import Device
 from simulators.riders import Api, Rider
-from tests.support.browser import BrowserHouse, GetPhone, overflow_px, violations
+from tests.support.browser import LIVE_MS, BrowserHouse, GetPhone, overflow_px, violations
 from tests.support.desk import signed_in
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
-LIVE_MS: Final = 2_000  # so soon a change is on the page
 WHY: Final = "a rider stands before it"
 
 

@@ -20,7 +20,7 @@ from tests.support.browser import BrowserHouse, GetPhone, overflow_px, path_of, 
 from tests.support.desk import signed_in
 from tests.support.photos import picture_file
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 BIKES, PODS = 21, 2
 DPI: Final = 150

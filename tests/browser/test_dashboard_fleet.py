@@ -13,7 +13,7 @@ from simulators.riders import Api, Rider
 from tests.support.browser import PHONE, BrowserHouse, GetPhone, Phone, overflow_px, violations
 from tests.support.desk import signed_in
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 DEVICES: Final = 10_000
 NOW_MS: Final = 1_790_000_000_000

@@ -24,7 +24,7 @@ from tests.support.browser import (
 )
 from tests.support.desk import signed_in
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 READY: Final = "async () => { await navigator.serviceWorker.ready; }"
 KEPT: Final = """async () => {

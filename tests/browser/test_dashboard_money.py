@@ -18,7 +18,7 @@ from tests.browser.rides import lock_far_away
 from tests.support.browser import DESK, PHONE, BrowserHouse, GetPhone, overflow_px, violations
 from tests.support.desk import signed_in
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 TOP_UP_MINOR: Final = 2_000
 RIDES: Final = 2
@@ -45,7 +45,7 @@ class Ridden:
     fares_minor: int
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def ridden(house: BrowserHouse, people: dict[str, str], api: Api, hands: Hands) -> Ridden:
     """Let each bike be ridden once; ``people`` come first, because the house is started anew for them."""
     assert people

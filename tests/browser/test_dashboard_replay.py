@@ -21,7 +21,7 @@ from playwright.async_api import Browser, Page, expect
 from simulators.processes import Child, program
 from tests.support.browser import DESK, Phone, new_phone, overflow_px, violations
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 TRIPS, BIKES, FIRST = 60, 10, 101
 SPEED: Final = 600  # a ride of 20 minutes takes two seconds
@@ -91,7 +91,7 @@ def write_trips(folder: Path) -> None:
             at[bike] = end
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def show(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Show]:
     folder = tmp_path_factory.mktemp("replay")
     write_trips(folder)

@@ -16,12 +16,11 @@ from simulators.folders import Device
 from simulators.hands import Hands
 from simulators.riders import Api, Rider
 from tests.browser.rides import ride_off
-from tests.support.browser import PATIENCE_S, PHONE, BrowserHouse, GetPhone, overflow_px, violations
+from tests.support.browser import LIVE_MS, PATIENCE_S, PHONE, BrowserHouse, GetPhone, overflow_px, violations
 from tests.support.desk import signed_in
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
-LIVE_MS: Final = 3_500  # the page reads every two seconds
 WHY: Final = "the bike stands locked on its picture"
 POLL_S: Final = 0.05
 CONSENT: Final = "on the phone, at noon"
@@ -144,7 +143,7 @@ async def test_a_lock_that_never_confirms_is_decided_as_the_preview_showed(
     page = desk.page
     await expect(page.get_by_role("link", name="In review (0)")).to_be_visible()
     session_id = await in_review(api, hands, bike)
-    await page.get_by_role("link", name="In review (1)").click(timeout=LIVE_MS)
+    await page.get_by_role("link", name="In review (1)").click(timeout=2 * LIVE_MS)
     await expect(page).to_have_url(f"{house.page_url}/ops/sessions?queue=review")
     row = page.get_by_role("row").filter(has_text=f"bike {bike.number}")
     await expect(row).to_contain_text("review, lock unconfirmed")
@@ -292,7 +291,7 @@ async def test_an_unknown_one_is_in_its_queue_and_is_ended_with_a_reason(
     await hands.do(bike.id, "go_offline")
     rider, session_id = await started(api, bike)
     await until(api, rider, session_id, "unknown")
-    await expect(page.get_by_role("link", name="Unknown (1)")).to_be_visible(timeout=LIVE_MS)
+    await expect(page.get_by_role("link", name="Unknown (1)")).to_be_visible(timeout=2 * LIVE_MS)
     await page.get_by_role("row").filter(has_text=f"bike {bike.number}").get_by_role("link").first.click()
     await page.get_by_label("Reason").fill("the rider has gone")
     await page.get_by_role("button", name="End it now").click()
@@ -323,7 +322,7 @@ async def test_a_second_person_finds_what_waits_and_whoever_asked_can_only_take_
     await waiting.get_by_label("Reason").first.fill("I hear it on the phone")
     await waiting.get_by_role("button", name="Approve and send it").click()
     await expect(second.page.get_by_text("because: I hear it on the phone")).to_be_visible()
-    await expect(first.page.get_by_text("Nothing waits.")).to_be_visible(timeout=LIVE_MS)
+    await expect(first.page.get_by_text("Nothing waits.")).to_be_visible(timeout=2 * LIVE_MS)
     await good(first.page)
     audited = rows_of(house, "SELECT action FROM audit WHERE action LIKE 'approval.%' ORDER BY id")
     assert audited == [("approval.ask unlock",), ("approval.confirm unlock",)]

@@ -14,12 +14,11 @@ from playwright.async_api import Locator, Page, expect
 from simulators.folders import Device
 from simulators.hands import Hands
 from simulators.riders import Api, Rider
-from tests.support.browser import PHONE, SQUARE, BrowserHouse, GetPhone, overflow_px, violations
+from tests.support.browser import LIVE_MS, PHONE, SQUARE, BrowserHouse, GetPhone, overflow_px, violations
 from tests.support.desk import signed_in
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
-LIVE_MS: Final = 2_000  # so soon a jam is in the queue
 LONG_AGO_MS: Final = 600_000  # twice as long as a device may be silent
 
 

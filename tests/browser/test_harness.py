@@ -12,7 +12,7 @@ from session_service.labels.reader import read
 from session_service.labels.token import looks_like_label
 from tests.support.browser import BrowserHouse, GetPhone, camera_clip, overflow_px, violations
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 SHOOT: Final = """async () => {
   const stream = await navigator.mediaDevices.getUserMedia({video: {facingMode: 'environment'}});

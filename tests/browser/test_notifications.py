@@ -12,7 +12,7 @@ from simulators.hands import Hands
 from simulators.riders import Api, Rider
 from tests.support.browser import BrowserHouse, GetPhone, Phone, violations
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 FUNDS_MINOR: Final = 5_000
 TOLD: Final = """async () => {

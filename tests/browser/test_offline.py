@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 
 from tests.support.browser import BrowserHouse, GetPhone, Phone, overflow_px, violations
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 READY: Final = "async () => { await navigator.serviceWorker.ready; }"
 WORKERS: Final = "async () => (await navigator.serviceWorker.getRegistrations()).length"

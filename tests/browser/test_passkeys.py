@@ -19,7 +19,7 @@ from simulators.hands import Hands
 from simulators.riders import Api, Rider
 from tests.support.browser import BrowserHouse, GetPhone, Phone, overflow_px, settled, violations
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 RIDDEN_DEG: Final = 0.01  # about a kilometre: no ride that is undone
 KEEP: Final = "Keep this account with a passkey"

@@ -18,7 +18,7 @@ from simulators.riders import Api
 from tests.browser.rides import in_state, press_start, riding, sessions_of
 from tests.support.browser import BrowserHouse, GetPhone, overflow_px, settled, violations
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 LOCALES: Final = ("en-GB", "de-AT", "zh-CN")
 BUSY_S: Final = 10.0

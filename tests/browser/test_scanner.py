@@ -28,7 +28,7 @@ from tests.support.browser import (
 )
 from tests.support.photos import label_text
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 ELSEWHERE: Final = Position(lat=48.25, lon=16.37)
 CAMERA_IS_OFF: Final = "() => document.querySelector('video').srcObject === null"

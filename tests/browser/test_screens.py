@@ -20,7 +20,7 @@ from tests.support.browser import PHONE, Phone, camera_clip, overflow_px, violat
 from tests.support.screens import Screen, Tour, touring
 from tests.support.screens_of_pages import FOREIGN
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 NARROW: Final = ViewportSize(width=320, height=568)  # the smallest phone in use; WCAG 2.2, 1.4.10
 DOUBLE: Final = "() => { document.documentElement.style.fontSize = '225%'; }"  # of 112.5%; WCAG 2.2, 1.4.4
@@ -34,7 +34,7 @@ PASSED_THROUGH: Final = {SessionState.REQUESTED, SessionState.HELD, SessionState
 PICTURES_MAX_BYTES: Final = 2_500_000  # everybody who clones the repository gets them
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def tour(camera: Path) -> AsyncIterator[Tour]:
     camera_clip(*FOREIGN, camera)
     async with touring(SCREENS) as made:

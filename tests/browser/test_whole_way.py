@@ -17,7 +17,7 @@ from simulators.folders import Device
 from simulators.hands import Hands
 from tests.support.browser import BrowserHouse, GetPhone, Phone, camera_clip, overflow_px, path_of, violations
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 RIDDEN_DEG: Final = 0.01  # about a kilometre: no ride that is undone
 FARE: Final = {

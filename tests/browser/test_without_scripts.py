@@ -9,7 +9,7 @@ from simulators.hands import Hands
 from simulators.riders import Api
 from tests.support.browser import BrowserHouse, GetPhone, settled
 
-pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 FAR_DEG = 0.01  # about a kilometre: no ride that is undone
 

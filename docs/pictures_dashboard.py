@@ -112,7 +112,12 @@ SHOTS: Final = (
         "What a figure is the sum of, transfer by transfer.",
     ),
     Shot("account", "An account", "/ops/money/accounts/revenue:bike", "One account of the ledger."),
-    Shot("use", "Use", "/ops/use", "When and where rides begin and end, what stands idle, what ought to be moved."),
+    Shot(
+        "use",
+        "Use",
+        "/ops/use",
+        "When and where rides begin and end, what each device brings, what stands idle, what ought to be moved.",
+    ),
     Shot("tariffs", "Tariffs", "/ops/tariffs", "Prices, and what another price would have made of last week."),
     Shot("audit", "Audit", "/ops/audit", "Who did what, when and why, and whether the chain holds."),
     Shot("labels", "Labels", "/ops/labels", "Sheets of labels to print."),

@@ -89,7 +89,11 @@ function bring(line: HTMLElement | null): void {
 export function Pages({ me, path }: { me: Me; path: string }) {
   const named = PAGES.filter((one) => one.href !== undefined && covers(me.role, one.needs));
   const line = useRef<HTMLElement>(null);
-  useEffect(() => bring(line.current), [path]);
+  useEffect(() => {
+    const sized = new ResizeObserver(() => bring(line.current)); // at once, and when a count has come
+    for (const link of line.current?.children ?? []) sized.observe(link);
+    return () => sized.disconnect();
+  }, [path]);
   return (
     <nav aria-label="Pages" ref={line}>
       {named.map(({ href = "", word, path: own, more }) => <a key={href} href={href} aria-current={own.test(path) ? "page" : "false"}>{word}{more?.()}</a>)}

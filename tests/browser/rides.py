@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from playwright.async_api import Page, expect
@@ -9,10 +10,11 @@ from playwright.async_api import Page, expect
 from simulators.folders import Device
 from simulators.hands import Hands
 from simulators.riders import Api, Rider
-from tests.support.browser import Phone, settled
+from tests.support.browser import PATIENCE_S, BrowserHouse, Phone, settled
 
 FAR_DEG: Final = 0.01  # about a kilometre: no ride that is undone
 HOUR_MS: Final = 3_600_000
+POLL_S: Final = 0.2
 
 
 async def in_state(page: Page, name: str) -> None:
@@ -23,6 +25,13 @@ async def in_state(page: Page, name: str) -> None:
 async def ride_off(hands: Hands, bike: Device) -> None:
     """Ride a kilometre."""
     await hands.do(bike.id, "move", lat=bike.position.lat + FAR_DEG, lon=bike.position.lon)
+
+
+async def known_to_have_moved(api: Api, house: BrowserHouse, bike: Device) -> None:
+    """Wait until the service has been told of a new place: that waits some seconds for other news."""
+    async with asyncio.timeout(PATIENCE_S):
+        while (await api.get(f"/v1/ops/devices/{bike.id}/reports", house.operator_token))["rows"][0]["kind"] != "moved":
+            await asyncio.sleep(POLL_S)
 
 
 async def lock_far_away(hands: Hands, bike: Device) -> None:

@@ -15,7 +15,16 @@ from session_service.clock import Clock, rfc3339
 from simulators.folders import Device
 from simulators.hands import Hands
 from simulators.riders import Api, Rider
-from tests.browser.rides import in_state, lock_far_away, press_start, ride_off, riding, sessions_of, without_stream
+from tests.browser.rides import (
+    in_state,
+    known_to_have_moved,
+    lock_far_away,
+    press_start,
+    ride_off,
+    riding,
+    sessions_of,
+    without_stream,
+)
 from tests.support.browser import BrowserHouse, GetPhone, Phone, settled
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
@@ -48,36 +57,37 @@ def bikes_and_pods() -> tuple[int, int]:
 # -- A reload shows the state that it is in; those whose deadlines have to be short are in ``test_bad_luck_locks.py``
 
 
-async def _unlocking(there: Phone, device: Device, hands: Hands, api: Api) -> None:
+async def _unlocking(there: Phone, device: Device, hands: Hands, api: Api, _house: BrowserHouse) -> None:
     rider = await settled(there, api)
     await hands.do(device.id, "go_offline")
     session = await api.post("/v1/sessions", rider.token, {"label": device.label})
     await there.open(f"/s/{session['id']}")
 
 
-async def _paused(there: Phone, device: Device, _hands: Hands, api: Api) -> None:
+async def _paused(there: Phone, device: Device, _hands: Hands, api: Api, _house: BrowserHouse) -> None:
     await riding(there, api, device)
     await there.page.locator("#pause").click()
 
 
-async def _locking(there: Phone, device: Device, _hands: Hands, api: Api) -> None:
+async def _locking(there: Phone, device: Device, _hands: Hands, api: Api, _house: BrowserHouse) -> None:
     await riding(there, api, device)
     await there.page.locator("#finish").click()  # a bike's lock is closed by hand
 
 
-async def _review(there: Phone, device: Device, hands: Hands, api: Api) -> None:
+async def _review(there: Phone, device: Device, hands: Hands, api: Api, house: BrowserHouse) -> None:
     await riding(there, api, device)
     await ride_off(hands, device)
+    await known_to_have_moved(api, house, device)
     await there.page.locator("#wrong summary").click()
     await there.page.locator("#another_one_opened").click()
 
 
-async def _closed(there: Phone, device: Device, hands: Hands, api: Api) -> None:
+async def _closed(there: Phone, device: Device, hands: Hands, api: Api, _house: BrowserHouse) -> None:
     await riding(there, api, device)
     await lock_far_away(hands, device)
 
 
-_BROUGHT_ABOUT: Final[dict[str, Callable[[Phone, Device, Hands, Api], Awaitable[None]]]] = {
+_BROUGHT_ABOUT: Final[dict[str, Callable[[Phone, Device, Hands, Api, BrowserHouse], Awaitable[None]]]] = {
     "unlocking": _unlocking,
     "paused": _paused,
     "locking": _locking,
@@ -91,7 +101,7 @@ async def test_a_reload_shows_the_same_state(
     house: BrowserHouse, hands: Hands, phone: GetPhone, api: Api, state: str
 ) -> None:
     there, bike = await phone(), house.bikes[list(_BROUGHT_ABOUT).index(state)]
-    await _BROUGHT_ABOUT[state](there, bike, hands, api)
+    await _BROUGHT_ABOUT[state](there, bike, hands, api, house)
     await in_state(there.page, state)
     said = await there.page.locator("h1").inner_text()
 

@@ -23,7 +23,10 @@ from session_service.prepared import Prepared
 from session_service.presence import repository as presence
 from session_service.sessions import repository as sessions
 
-PARTS = {"_HOLD_AND_WALLET"}  # of other statements
+NOT_ASKED = {
+    "_HOLD_AND_WALLET",  # a part of other statements
+    "_QUEUE_UP",  # PostgreSQL's alone, and of no table
+}
 WHOLE = {
     "_CITY",  # counts the whole fleet, once in 15 s (session_service/finding/service.py)
     "_COUNTS",  # counts the live sessions for /metrics, by an index that holds no others, once in 10 s
@@ -32,9 +35,9 @@ WHOLE = {
 
 
 def statements(module: ModuleType) -> list[tuple[str, Select[object] | UpdateBase]]:
-    """Return the statements that a module keeps, by name, parts of others left out."""
+    """Return the statements that a module keeps, by name."""
     kept = ((name, it._statement if isinstance(it, Prepared) else it) for name, it in vars(module).items())
-    return [(name, it) for name, it in kept if isinstance(it, Select | Update) and name not in PARTS]
+    return [(name, it) for name, it in kept if isinstance(it, Select | Update) and name not in NOT_ASKED]
 
 
 def plan(connection: Connection, statement: Select[object] | UpdateBase) -> list[str]:

@@ -18,7 +18,7 @@ def test_an_authority_is_made_once(unlatch: Unlatch, home: Path) -> None:
     assert again.out == "Nothing is missing in secrets/pki.\n"
     assert {path.name: path.stat().st_mode & 0o777 for path in (home / "secrets/pki").glob("*-key.pem")} == {
         "ca-key.pem": 0o600,
-        "broker-key.pem": 0o600,
+        "broker-key.pem": 0o640,  # the broker is of the group
         "service-key.pem": 0o600,
     }
 

@@ -43,7 +43,9 @@ soak: setup ## check the rules with many more histories, plant faults in them, a
 	$(BIN)/python -m tests.session_service.sessions.planted_faults
 	UNLATCH_EVERY_POINT=1 $(PYTEST) tests/device_agent/drivers/test_killed_agent.py
 	UNLATCH_EVERY_DATABASE=1 $(PYTEST) tests/session_service/web tests/session_service/riders tests/session_service/test_*.py \
-	  tests/end_to_end/test_faults.py tests/end_to_end/test_demo.py tests/end_to_end/test_replay.py \
+	  tests/session_service/fleet/test_bad_messages.py tests/end_to_end/test_faults.py tests/end_to_end/test_processes.py \
+	  tests/end_to_end/test_demo.py tests/end_to_end/test_replay.py tests/browser/test_whole_way.py \
+	  tests/browser/test_refusals.py \
 	  tests/deploy/test_device_install.py \
 	  tests/browser/test_dashboard_fleet.py tests/browser/test_dashboard_replay.py tests/browser/test_dashboard_device.py \
 	  tests/browser/test_dashboard_visits.py tests/browser/test_dashboard_sessions.py tests/browser/test_dashboard.py \

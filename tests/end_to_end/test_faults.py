@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 
 import httpx
@@ -20,7 +19,6 @@ from tests.support.world import Rider, World, until
 pytestmark = pytest.mark.server
 
 PAIRS = 200
-PAIRS_ON_ONE_WRITER = 50  # SQLite lets them write one after the other, so chance has less to do; `make soak` has all
 REPEATS = 50
 
 
@@ -148,9 +146,7 @@ async def test_a_jammed_lock_costs_nothing_and_is_shown_to_a_technician(town: Wo
 async def test_of_two_riders_who_start_one_bike_at_once_one_gets_it_every_time(town: World) -> None:
     bike = await town.device()
     riders = [await town.rider(funds_minor=20_000), await town.rider(funds_minor=20_000)]
-    on_sqlite = town.context.settings.database_url.startswith("sqlite")
-    pairs = PAIRS_ON_ONE_WRITER if on_sqlite and not os.environ.get("UNLATCH_EVERY_DATABASE") else PAIRS
-    for _ in range(pairs):
+    for _ in range(PAIRS):
         answers = await asyncio.gather(*(rider.start(bike.device.label) for rider in riders))
 
         assert sorted(answer.status_code for answer in answers) == [201, 409]
@@ -160,7 +156,7 @@ async def test_of_two_riders_who_start_one_bike_at_once_one_gets_it_every_time(t
         [winner] = [n for n, answer in enumerate(answers) if answer.status_code == 201]
         bike.do("lock_by_hand", {})
         await riders[winner].until(answers[winner].json()["id"], "closed")
-    assert await town.scalar("SELECT count(*) FROM session") == pairs
+    assert await town.scalar("SELECT count(*) FROM session") == PAIRS
 
 
 async def test_the_same_start_fifty_times_at_once_is_one_session_with_one_answer(town: World) -> None:

@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, _end)  # so that what we started ends in order too
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes what it starts with & deaf to it
     parsed = _parser().parse_args(arguments)
     command: Command = parsed.command
     console = Console()

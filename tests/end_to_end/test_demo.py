@@ -21,11 +21,12 @@ pytestmark = pytest.mark.server
 
 PATIENCE_S = 120.0
 DEVICES = "6"
+IN_THE_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$0" "$@"')  # so a shell starts what ends with &
 
 
 @contextmanager
 def demo(output: Path, *arguments: str) -> Iterator[psutil.Popen]:
-    command = [program("unlatch-sim"), "up", "--devices", DEVICES, *arguments]
+    command = [*IN_THE_BACKGROUND, program("unlatch-sim"), "up", "--devices", DEVICES, *arguments]
     with output.open("wb") as out:
         process = psutil.Popen(command, stdout=out, stderr=subprocess.STDOUT)
         try:

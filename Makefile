@@ -3,9 +3,11 @@
 .PHONY: help setup setup-demo demo test check bench bench-web bench-device soak mutants docs pictures dashboard-pictures words lock device-bundle clean
 
 BIN := .venv/bin
-# Three workers: most machines have two cores, and some tests wait. Each worker runs a broker and a database of its own.
+# Four workers, or as many as there is memory for: most machines have two cores, and some tests wait. Each worker runs
+# a broker, a database and a browser of its own, in a gigabyte and a half.
 # They take the files in our order (tests/support/order.py); xdist's begins with those that have the most tests.
-PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+WORKERS := $(shell awk '/^MemTotal/ { n = int($$2 / 1.5e6); print (n < 1 ? 1 : (n > 4 ? 4 : n)) }' /proc/meminfo)
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -43,6 +45,7 @@ soak: setup ## check the rules with many more histories, plant faults in them, a
 	$(BIN)/python -m tests.session_service.sessions.planted_faults
 	UNLATCH_EVERY_POINT=1 $(PYTEST) tests/device_agent/drivers/test_killed_agent.py
 	UNLATCH_EVERY_DATABASE=1 $(PYTEST) tests/session_service/web tests/session_service/riders tests/session_service/test_*.py \
+	  tests/session_service/*/test_endpoints.py tests/session_service/operators tests/session_service/pki \
 	  tests/session_service/fleet/test_bad_messages.py tests/end_to_end/test_faults.py tests/end_to_end/test_processes.py \
 	  tests/end_to_end/test_demo.py tests/end_to_end/test_replay.py tests/browser/test_whole_way.py \
 	  tests/browser/test_refusals.py \

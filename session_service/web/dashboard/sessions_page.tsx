@@ -96,7 +96,7 @@ function Filters({ said, queue, me, fleet }: Asked) {
       {queue === "" && pick("state", "State", STATES)}
       {pick("kind", "Kind", ["bike", "pod"])}
       {pick("site", "Site", sites)}
-      <Text word="Device's number" value={held ? String(held.number) : device} pattern="[0-9]{1,6}"
+      <Text word="Device's number" value={held ? String(held.number) : device} pattern="[0-9]{1,6}" ready={fleet.ready}
         onSet={(text) => change("device_id", text === "" ? "" : (fleet.lines.get(Number(text))?.id ?? "0".repeat(10)))} />
       {covers(me.role, "operator") && (
         <Text word="Rider's reference" value={said.get("rider_id") ?? ""} pattern={SESSION_ID} onSet={(text) => change("rider_id", text)} />
@@ -106,15 +106,15 @@ function Filters({ said, queue, me, fleet }: Asked) {
   );
 }
 
-// Something that is typed, and asked for with Enter.
-function Text({ word, value, pattern, onSet }: { word: string; value: string; pattern: string; onSet: (text: string) => void }) {
+// Something that is typed, and asked for with Enter; `ready` once it is known what could be meant.
+function Text({ word, value, pattern, ready = true, onSet }: { word: string; value: string; pattern: string; ready?: boolean; onSet: (text: string) => void }) {
   function send(event: SubmitEvent): void {
     event.preventDefault();
     onSet(String(new FormData(event.currentTarget as HTMLFormElement).get("text")).trim());
   }
   return (
     <form onSubmit={send}>
-      <label>{word}<input type="search" name="text" defaultValue={value} pattern={pattern} enterkeyhint="search" autocomplete="off" /></label>
+      <label>{word}<input type="search" name="text" defaultValue={value} pattern={pattern} disabled={!ready} enterkeyhint="search" autocomplete="off" /></label>
     </form>
   );
 }

@@ -46,7 +46,8 @@ soak: setup ## check the rules with many more histories, plant faults in them, a
 	UNLATCH_EVERY_POINT=1 $(PYTEST) tests/device_agent/drivers/test_killed_agent.py
 	UNLATCH_EVERY_DATABASE=1 $(PYTEST) tests/session_service/web tests/session_service/riders tests/session_service/test_*.py \
 	  tests/session_service/*/test_endpoints.py tests/session_service/operators tests/session_service/pki \
-	  tests/session_service/fleet/test_bad_messages.py tests/end_to_end/test_faults.py tests/end_to_end/test_processes.py \
+	  tests/session_service/commands tests/session_service/fleet tests/session_service/keys tests/session_service/ledger \
+	  tests/end_to_end/test_faults.py tests/end_to_end/test_processes.py \
 	  tests/end_to_end/test_demo.py tests/end_to_end/test_replay.py tests/browser/test_whole_way.py \
 	  tests/browser/test_refusals.py \
 	  tests/deploy/test_device_install.py \

@@ -26,7 +26,7 @@ from tests.support.world import PATIENCE_S, SOMEWHERE, Rider, World, world
 pytestmark = pytest.mark.server
 
 BIKES: Final = 12
-DEEDS: Final = int(os.environ.get("UNLATCH_HOSTILE_DEEDS", "2500"))  # hundreds of each kind; `make soak` has 10,000
+DEEDS: Final = int(os.environ.get("UNLATCH_HOSTILE_DEEDS", "1500"))  # hundreds of each kind; `make soak` has 10,000
 SEED: Final = int(os.environ.get("UNLATCH_HOSTILE_SEED", "20261122"))
 LIMIT_S: Final = 240.0
 SETTINGS: Final[dict[str, Any]] = {

@@ -2,7 +2,7 @@
 
 Each kind of caller is one run of the program, seeded, with all its checks and with the links between operations that it
 finds by itself. ``UNLATCH_FUZZ_EXAMPLES`` is how many requests each operation gets in each phase; 3 unless it is set.
-With more, as in `make soak`, an admin's operations also get every edge of every field, which is most of the time.
+With more, as in `make soak`, every operation also gets every edge of every field, which is most of the time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Run:
 
 
 RUNS = {
-    "a guest": Run("guest", ("--exclude-path-regex", f"{OPS}|{ENDS_THE_TOKEN}")),
+    "a guest": Run("guest", ("--exclude-path-regex", f"{OPS}|{ENDS_THE_TOKEN}", *PHASES)),
     "an admin": Run("admin", ("--include-path-regex", OPS, "--exclude-path-regex", ENDS_THE_TOKEN, *PHASES)),
     "a rider who rides": Run(
         "guest", ("--include-path-regex", r"\{", "--exclude-path-regex", OPS, "--phases", "fuzzing"), with_ids=True

@@ -60,7 +60,7 @@ async def contents(made: World) -> Contents:
     """
 
     def all_rows(connection: Connection) -> Contents:
-        by_itself = ("telemetry_", "device_state", "taking")
+        by_itself = ("telemetry_", "device_state", "device_boot", "taking")
         tables = [(name, t) for name, t in SQLModel.metadata.tables.items() if not name.startswith(by_itself)]
         return {name: sorted((tuple(row) for row in connection.execute(select(t))), key=repr) for name, t in tables}
 

@@ -100,7 +100,7 @@ async def test_a_service_that_was_restored_goes_on_with_a_device_that_has_delete
     await town.world.context.database.write(lambda c: c.execute(mark, {"device": bike.device.id}))
     bike.do("go_offline", {})  # as every device, when its server is another one
     bike.do("go_online", {})  # whereupon it says how it is
-    await town.world.until_heard_of(bike)
+    through = f"SELECT acked_through FROM device_state WHERE device_id = '{bike.device.id}'"  # noqa: S608
+    await until(lambda: town.world.scalar(through), lambda number: number >= 0)
     await ride()
-    stored = await town.world.scalar(f"SELECT acked_through FROM device_state WHERE device_id = '{bike.device.id}'")  # noqa: S608
-    assert stored == bike._journal.snapshot().last_seq
+    assert await town.world.scalar(through) == bike._journal.snapshot().last_seq

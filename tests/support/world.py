@@ -35,7 +35,7 @@ from simulators.bodies import Making, SimulatedDevice
 from simulators.links import STORM, Broker
 from simulators.provisioning import Wish
 
-PATIENCE_S: Final = 15.0  # for what takes milliseconds; this machine is shared
+PATIENCE_S: Final = 30.0  # for what takes milliseconds; this machine is shared
 KEEP_ALIVE_S: Final = 60  # longer than the client keeps an idle connection, even where both stand still for a while
 T = TypeVar("T")
 SOMEWHERE: Final = Position(lat=48.2, lon=16.37)

@@ -3,10 +3,10 @@
 .PHONY: help setup setup-demo demo test check bench bench-web bench-device soak mutants docs pictures dashboard-pictures words lock device-bundle clean
 
 BIN := .venv/bin
-# Four workers, or as many as there is memory for: most machines have two cores, and some tests wait. Each worker runs
+# Three workers, or as many as there is memory for: most machines have two cores, and some tests wait. Each worker runs
 # a broker, a database and a browser of its own, in a gigabyte and a half.
 # They take the files in our order (tests/support/order.py); xdist's begins with those that have the most tests.
-WORKERS := $(shell awk '/^MemTotal/ { n = int($$2 / 1.5e6); print (n < 1 ? 1 : (n > 4 ? 4 : n)) }' /proc/meminfo)
+WORKERS := $(shell awk '/^MemTotal/ { n = int($$2 / 1.5e6); print (n < 1 ? 1 : (n > 3 ? 3 : n)) }' /proc/meminfo)
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help: ## list these targets

@@ -211,6 +211,7 @@ async def test_marks_are_reached_by_keyboard(phone: GetPhone) -> None:
     there = await phone()
     await _until_placed(there)
     await there.open("/nearby")
+    await there.page.get_by_role("heading", name="Near you").wait_for()
     mark = there.page.locator("#map .pin").first
     await mark.wait_for()
 

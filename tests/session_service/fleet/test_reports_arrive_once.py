@@ -93,12 +93,16 @@ async def test_a_service_that_was_restored_goes_on_with_a_device_that_has_delete
         bike.do("lock_by_hand", {})
         await rider.until(session_id, "closed")
 
+    async def connected() -> bool:
+        return bike.link.connected
+
     await ride()
     await town.world.until_heard_of(bike)
     # As deploy/server/restore leaves it, from a backup that was made two reports ago.
     mark = text("UPDATE device_state SET acked_through = -1 - (acked_through - 2) WHERE device_id = :device")
     await town.world.context.database.write(lambda c: c.execute(mark, {"device": bike.device.id}))
     bike.do("go_offline", {})  # as every device, when its server is another one
+    await until(connected, lambda is_so: not is_so)
     bike.do("go_online", {})  # whereupon it says how it is
     through = f"SELECT acked_through FROM device_state WHERE device_id = '{bike.device.id}'"  # noqa: S608
     await until(lambda: town.world.scalar(through), lambda number: number >= 0)

@@ -131,6 +131,7 @@ function live() {
   for (const timer of [step, again, quiet]) clearTimeout(timer);
   quiet = 0;
   stream = null;
+  if (!navigator.onLine) old(true); // what has just come was on its way when the network went
   if (events) {
     stream = new EventSource(events);
     stream.addEventListener("session", (event) => { if (Number(event.lastEventId) > Number(version)) refresh(); });

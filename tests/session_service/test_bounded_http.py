@@ -151,7 +151,8 @@ async def test_who_goes_on_sending_after_an_answer_is_cut_off() -> None:
     async with connection() as (reader, writer):
         writer.write(b"POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
         dribbling = asyncio.create_task(dribble(writer, b"a" * 10_000))
-        assert (await all_of(reader)).startswith(b"HTTP/1.1 200")
+        said = await all_of(reader)  # it ends; what is still under way then may cost the client the answer
+        assert said[:12] in {b"HTTP/1.1 200", b""}
         dribbling.cancel()
 
 
